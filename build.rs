@@ -48,7 +48,12 @@ fn main() -> Result<()> {
 
 fn read_roots() -> Result<Vec<String>> {
     let text = fs::read_to_string(ROOTS).with_context(|| format!("reading {ROOTS}"))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(String::from).collect())
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(String::from)
+        .collect())
 }
 
 /// Where cargo unpacked `envoy-types`. Asked offline first, which suffices wherever everything is downloaded or vendored;
