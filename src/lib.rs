@@ -1,3 +1,41 @@
-//! x
-#![allow(missing_docs)]
+//! chancery: an Envoy xDS control plane.
+//!
+//! *Facts come in, an immutable catalog is merged from them, a pure function compiles it into encoded and versioned
+//! resources once per group of identical proxies, and each stream is a small state machine that walks its proxy from
+//! what it holds to what it should hold.*
+//!
+//! ```text
+//!    services.yaml                                         the operator's YAML
+//!        │ whole slice, latest wins                              │ checked, with positions
+//!        ▼                                                       ▼
+//!  IO   discovery ────────watch────────►  control  ◄────watch──── config, policy documents
+//!                                            │   single writer, debounced
+//!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
+//!  pure catalog::merge      slices                → Catalog
+//!       policy::resolve     documents, service    → ServicePolicy (each value knows its file:line)
+//!       compile             Catalog, NodeGroup    → Snapshot (encoded once, content hash, memoised)
+//!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
+//!  IO   publish             NodeGroup → watch of the latest Snapshot
+//!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
+//!  pure xds::session                         requests and snapshots in, responses out
+//!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
+//!  IO   xds::stream         ◄──── gRPC ────► Envoy
+//! ```
+
+pub mod admin;
+pub mod app;
+pub mod catalog;
+pub mod cli;
+pub mod compile;
+pub mod config;
+pub mod control;
+pub mod diagnostic;
+pub mod discovery;
+pub mod files;
+pub mod model;
+pub mod policy;
 pub mod proto;
+pub mod publish;
+pub mod resources;
+pub mod xds;
+pub mod yaml;

@@ -1,0 +1,74 @@
+//! Proxies that get identical resources.
+//!
+//! A [`NodeGroup`] holds exactly the facts the compiler may read about a proxy, and no others: what is not in here
+//! cannot influence a resource. A fact that distinguishes nothing under the present policies and services is left
+//! out (`None`, empty), so that there are no more groups than there are different answers. Which facts distinguish
+//! something is the [`Grouping`].
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    locality::Locality,
+    name::ServiceName,
+    pattern::NamePattern,
+    proxy::{ClientKind, Proxy},
+};
+
+/// The facts that decide what a proxy is served.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct NodeGroup {
+    /// Envoy or gRPC.
+    pub kind: ClientKind,
+    /// How policies see the workload.
+    pub view: ClientView,
+    /// The service the workload is, where its own ports would otherwise get a listener on its own sidecars.
+    pub own: Option<ServiceName>,
+    /// Where it runs, where a policy reads that.
+    pub locality: Option<Locality>,
+}
+
+/// The client selectors, as written in policies (`checkout`, `batch-*`), that match a workload.
+/// Two workloads that the same selectors match are one to every policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ClientView(pub BTreeSet<NamePattern>);
+
+/// Which facts about a proxy distinguish anything, given the present policies and services.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grouping {
+    /// Every client selector that a policy uses.
+    pub selectors: BTreeSet<NamePattern>,
+    /// The services with a port that has a listener on other sidecars.
+    pub with_listeners: Arc<BTreeSet<ServiceName>>,
+    /// Whether a policy reads where the client runs.
+    pub locality: LocalityUse,
+}
+
+/// Whether a policy reads where the client runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum LocalityUse {
+    /// None does.
+    #[default]
+    Unread,
+    /// At least one does.
+    Read,
+}
+
+impl Grouping {
+    /// The group a proxy belongs to.
+    pub fn group_of(&self, proxy: &Proxy) -> NodeGroup {
+        let Self { selectors, with_listeners, locality } = self;
+        let matching = selectors.iter().filter(|selector| selector.matches(&proxy.workload));
+        NodeGroup {
+            kind: proxy.kind,
+            view: ClientView(matching.cloned().collect()),
+            own: match proxy.kind {
+                ClientKind::Envoy => with_listeners.get(&*proxy.workload).cloned(),
+                ClientKind::Grpc => None,
+            },
+            locality: match locality {
+                LocalityUse::Unread => None,
+                LocalityUse::Read => Some(proxy.locality.clone()),
+            },
+        }
+    }
+}

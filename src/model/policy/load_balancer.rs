@@ -1,0 +1,105 @@
+//! Which endpoint takes a request.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::model::Decimal;
+
+/// Envoy's load-balancing policies, with exactly the settings each has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LoadBalancer {
+    /// In turn, by weight.
+    RoundRobin {
+        /// Ease new endpoints in.
+        slow_start: Option<SlowStart>,
+    },
+    /// The one with the fewest requests in flight among a few picked at random.
+    LeastRequest {
+        /// How many are picked; absent = Envoy's 2.
+        choice_count: Option<u32>,
+        /// How strongly requests in flight reduce a weight, when weights differ; absent = Envoy's 1.0.
+        active_request_bias: Option<Decimal>,
+        /// Ease new endpoints in.
+        slow_start: Option<SlowStart>,
+    },
+    /// Any.
+    Random,
+    /// The one that a key of the request hashes to.
+    ConsistentHash(ConsistentHash),
+}
+
+impl Default for LoadBalancer {
+    /// Istio's default.
+    fn default() -> Self {
+        Self::LeastRequest { choice_count: None, active_request_bias: None, slow_start: None }
+    }
+}
+
+/// Ease new endpoints in (Envoy's `SlowStartConfig`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SlowStart {
+    /// How long an endpoint counts as new.
+    pub window: Duration,
+    /// How the share grows over the window; 1 = linearly.
+    pub aggression: Decimal,
+    /// The share at the start, in percent.
+    pub min_weight_percent: Decimal,
+}
+
+/// Hashing: the table, and what of a request is hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ConsistentHash {
+    /// How keys map to endpoints.
+    pub table: HashTable,
+    /// Tried in this order; Envoy combines those that are present. None: every request is a key of its own.
+    pub keys: Vec<HashKey>,
+}
+
+/// How keys map to endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HashTable {
+    /// Envoy's RING_HASH.
+    Ring {
+        /// Istio's default is 1024.
+        minimum_size: u64,
+        /// Absent = Envoy's 8M.
+        maximum_size: Option<u64>,
+        /// Absent = XX_HASH.
+        function: Option<HashFunction>,
+    },
+    /// Envoy's MAGLEV.
+    Maglev {
+        /// A prime below 5,000,011; absent = Envoy's 65537.
+        table_size: Option<u64>,
+    },
+}
+
+/// The hash functions Envoy's ring has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HashFunction {
+    /// `XX_HASH`.
+    XxHash,
+    /// `MURMUR_HASH_2`.
+    MurmurHash2,
+}
+
+/// What of a request is hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HashKey {
+    /// A header's value.
+    Header(Arc<str>),
+    /// A cookie's value.
+    Cookie {
+        /// Its name.
+        name: Arc<str>,
+        /// When present (zero included: a session cookie), Envoy makes the cookie where it is missing.
+        ttl: Option<Duration>,
+        /// The path of a cookie that Envoy makes.
+        path: Option<Arc<str>>,
+        /// Further attributes of a cookie that Envoy makes, in the order written.
+        attributes: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// The client's address.
+    SourceIp,
+    /// A query parameter's value.
+    QueryParameter(Arc<str>),
+}

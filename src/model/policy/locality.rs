@@ -1,0 +1,74 @@
+//! How localities take part in load balancing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::model::Locality;
+
+/// What an endpoint's place means for its share of the load.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum LocalityRouting {
+    /// Nothing: all endpoints are equal.
+    #[default]
+    Ignored,
+    /// Shares between localities as written, by where the client is. A client that no entry's `from` matches is
+    /// served as under `Ignored`.
+    Distribute(Vec<Distribute>),
+    /// The client's own place first, others only as it loses healthy endpoints: priorities by closeness
+    /// (sub-zone, zone, region, then elsewhere; of elsewhere the regions that a rule names first).
+    Failover(Vec<FailoverRule>),
+}
+
+impl LocalityRouting {
+    /// Whether the client's own place decides anything.
+    pub fn reads_client_locality(&self) -> bool {
+        match self {
+            Self::Ignored => false,
+            Self::Distribute(_) | Self::Failover(_) => true,
+        }
+    }
+}
+
+/// Shares for clients at one place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Distribute {
+    /// Which clients.
+    pub from: LocalityPattern,
+    /// The share of each place, in percent; they add up to 100.
+    pub to: BTreeMap<LocalityPattern, u32>,
+}
+
+/// Where clients of a region go when their own fails.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FailoverRule {
+    /// The clients' region.
+    pub from: Arc<str>,
+    /// The region preferred among the others.
+    pub to: Arc<str>,
+}
+
+/// A place, or all places below one: `*`, `eu`, `eu/*`, `eu/eu-1/*`, `eu/eu-1/rack-3`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalityPattern {
+    /// Absent = any.
+    pub region: Option<Arc<str>>,
+    /// Absent = any.
+    pub zone: Option<Arc<str>>,
+    /// Absent = any.
+    pub subzone: Option<Arc<str>>,
+}
+
+impl LocalityPattern {
+    /// Reads `region/zone/subzone`, where `*` or a missing part means any.
+    pub fn parse(text: &str) -> Self {
+        let mut parts = text.splitn(3, '/').map(|part| (part != "*").then(|| Arc::from(part)));
+        let mut next = || parts.next().flatten();
+        Self { region: next(), zone: next(), subzone: next() }
+    }
+
+    /// Whether a place lies within.
+    pub fn matches(&self, place: &Locality) -> bool {
+        let Self { region, zone, subzone } = self;
+        let fits = |wanted: &Option<Arc<str>>, found: &Arc<str>| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        fits(region, &place.region) && fits(zone, &place.zone) && fits(subzone, &place.subzone)
+    }
+}

@@ -1,0 +1,42 @@
+//! A client of the control plane: what its node says of it, read once at the border.
+
+use std::sync::Arc;
+
+use super::locality::Locality;
+
+/// A sidecar or a gRPC client.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Proxy {
+    /// `node.id`, unique, never empty.
+    pub id: Arc<str>,
+    /// `node.cluster`: the workload's service name; empty when it did not say.
+    pub workload: Arc<str>,
+    /// `node.metadata.NAMESPACE`; empty when it did not say.
+    pub namespace: Arc<str>,
+    /// `node.locality`: where it runs.
+    pub locality: Locality,
+    /// What it is.
+    pub kind: ClientKind,
+    /// `node.metadata.role`.
+    pub role: Role,
+}
+
+/// Who speaks: they need different resources for one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum ClientKind {
+    /// An Envoy sidecar.
+    #[default]
+    Envoy,
+    /// A gRPC library that is its own proxy (`user_agent_name` starts with `grpc`, in any case).
+    Grpc,
+}
+
+/// What a proxy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Role {
+    /// Beside one workload.
+    #[default]
+    Sidecar,
+    /// At the edge; served as a sidecar for now.
+    Gateway,
+}

@@ -1,0 +1,42 @@
+//! Everything one node group is served at one instant.
+
+use std::sync::Arc;
+
+use super::{
+    resource_type::{PerType, ResourceType},
+    set::ResourceSet,
+};
+
+/// The sets of all types. Consistent by construction: each EDS cluster has its assignment, each RDS listener its
+/// routes. A set that did not change is the same `Arc` as in the snapshot before.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    sets: PerType<Arc<ResourceSet>>,
+}
+
+impl Snapshot {
+    /// Puts the sets together; the caller answers for their consistency.
+    pub fn new(sets: PerType<Arc<ResourceSet>>) -> Self {
+        Self { sets }
+    }
+
+    /// The resources of one type.
+    pub fn set(&self, resource_type: ResourceType) -> &Arc<ResourceSet> {
+        &self.sets[resource_type]
+    }
+
+    /// All types, in push order.
+    pub fn sets(&self) -> &PerType<Arc<ResourceSet>> {
+        &self.sets
+    }
+}
+
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.sets
+            .iter()
+            .all(|(resource_type, set)| Arc::ptr_eq(set, other.set(resource_type)) || set == other.set(resource_type))
+    }
+}
+
+impl Eq for Snapshot {}
