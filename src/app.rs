@@ -1,1 +1,159 @@
-//! (being built)
+//! The running server: builds the parts, owns every task, decides the order of start and stop.
+//!
+//! Started: files and sources, the control loop, the admin API, the xDS server. Stopped in reverse: streams end
+//! first, within a deadline, while everything behind them still stands.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use prometheus_client::registry::Registry;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::Admin,
+    config::{Config, SourceConfig},
+    control::{self, Control, Settle, Status},
+    diagnostic::Diagnostic,
+    discovery::{SourceHandle, file::FileSource, supervise},
+    files,
+    publish::Publish,
+    xds,
+};
+
+/// How long open streams may take to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Asked to.
+    Stopped,
+    /// What was read first has errors; nothing was served.
+    Refused(Vec<Diagnostic>),
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
+    let mut tasks = JoinSet::new();
+    let sources = start_sources(config, &mut tasks);
+    let policy_files = files::watch(config.policies.clone());
+    let mut registry = Registry::with_prefix("chancery");
+    let publish = Arc::new(Publish::default());
+    let clients = Arc::new(xds::Clients::default());
+    let (status_sender, status) = watch::channel(Arc::new(Status::default()));
+    let mut rereaders = vec![policy_files.rereader()];
+    rereaders.extend(sources.iter().map(|source| source.reread.clone()));
+
+    // Signals are heard from before the first word is served.
+    let mut signals = Signals::new()?;
+    let admin_listener = bind(config.admin_listen, "admin.listen").await?;
+    let xds_listener = bind(config.xds.listen, "xds.listen").await?;
+
+    let settle = Settle { quiet: config.push.quiet, max_delay: config.push.max_delay };
+    let metrics = control::Metrics::register(&mut registry);
+    let mut control = Control::new(sources, policy_files, settle, publish.clone(), status_sender, metrics);
+    let problems = control.first_look().await;
+    if !problems.is_empty() {
+        return Ok(Ended::Refused(problems));
+    }
+
+    let xds_metrics = xds::Metrics::register(&mut registry);
+    let server = xds::Server {
+        settings: xds::Settings::default(),
+        publish: publish.clone(),
+        clients: clients.clone(),
+        metrics: xds_metrics,
+    };
+    let admin = Admin { status, clients, publish, registry: Arc::new(registry) };
+    let (draining, stopping) = (CancellationToken::new(), CancellationToken::new());
+    tasks.spawn(control.run());
+    let admin_task = tokio::spawn(admin.serve(admin_listener, stopping.clone().cancelled_owned()));
+    let mut xds_task = tokio::spawn(server.serve(xds_listener, draining.clone()));
+    tracing::info!(
+        config = %config_path.display(), xds = %config.xds.listen, admin = %config.admin_listen,
+        "serving"
+    );
+
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Asked::ToReread => {
+                    tracing::info!("SIGHUP: everything is read again");
+                    rereaders.iter().for_each(|reread| reread());
+                }
+                Asked::ToStop => break,
+            },
+            ended = &mut xds_task => {
+                ended.context("the xDS server panicked")?.context("the xDS server failed")?;
+                break;
+            }
+        }
+    }
+    tracing::info!("stopping: streams end within {DRAIN:?}");
+    draining.cancel();
+    if !xds_task.is_finished() && timeout(DRAIN, &mut xds_task).await.is_err() {
+        tracing::warn!("some connections did not end within {DRAIN:?} and are cut");
+        xds_task.abort();
+    }
+    stopping.cancel();
+    let _ = timeout(Duration::from_secs(1), admin_task).await;
+    tasks.shutdown().await;
+    tracing::info!("stopped");
+    Ok(Ended::Stopped)
+}
+
+fn start_sources(config: &Config, tasks: &mut JoinSet<()>) -> Vec<SourceHandle> {
+    config
+        .sources
+        .iter()
+        .map(|source| match source {
+            SourceConfig::File { path } => {
+                let (handle, task) = supervise(FileSource::new(path.clone()));
+                tasks.spawn(task);
+                handle
+            }
+        })
+        .collect()
+}
+
+async fn bind(address: std::net::SocketAddr, what: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address} (`{what}` in the configuration)"))
+}
+
+/// What a signal asks for.
+enum Asked {
+    ToReread,
+    ToStop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::ToReread,
+            _ = self.terminate.recv() => Asked::ToStop,
+            _ = self.interrupt.recv() => Asked::ToStop,
+        }
+    }
+}

@@ -51,6 +51,11 @@ impl Publish {
         receiver
     }
 
+    /// What a group is served now; absent when nobody watches it or it was never compiled.
+    pub fn latest(&self, group: &NodeGroup) -> Option<Arc<Snapshot>> {
+        self.groups.get(group).and_then(|sender| sender.borrow().clone())
+    }
+
     /// For the control loop: returns when a group was asked for that nobody had.
     pub async fn wanted(&self) {
         self.wanted.notified().await;

@@ -1,1 +1,128 @@
-//! (being built)
+//! Services and their policies into Envoy's resources: a function of values, memoised per unit.
+//!
+//! ```text
+//!            ┌ definition ── clusters, virtual hosts, listeners ┐
+//!  service ──┤                                                  ├─ group ── Snapshot
+//!            └ endpoints ─── assignments                        ┘
+//! ```
+//!
+//! A service is two units: what follows from its definition and policy, and what follows from its endpoints, which
+//! change all day. A unit is compiled once for all groups to which it looks the same, its resources are encoded once,
+//! and a change recompiles the units it touches and nothing else; the counts are in [`Work`].
+//!
+//! This room knows neither sources nor documents nor streams.
+
+mod addresses;
+mod cluster;
+mod endpoints;
+mod group;
+mod listener;
+mod memo;
+mod route;
+mod unit;
+mod wire;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
+
+use imbl::OrdMap;
+
+pub use addresses::own_addresses;
+
+use self::{addresses::Addresses, group::Group, memo::Memo};
+use crate::{
+    model::{Catalog, ClusterName, MeshSettings, NodeGroup, ResourceName, ServiceName, ServicePolicy},
+    resources::Snapshot,
+};
+
+/// What a group's snapshot is compiled from. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Input {
+    /// All services.
+    pub catalog: Catalog,
+    /// Their policies, as the group's view has them: one for each service.
+    pub policies: OrdMap<ServiceName, Arc<ServicePolicy>>,
+    /// Mesh-wide settings.
+    pub mesh: Arc<MeshSettings>,
+}
+
+/// A snapshot, and what could not be done.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled {
+    /// Everything the group is served.
+    pub snapshot: Arc<Snapshot>,
+    /// Conflicts between services.
+    pub problems: Vec<Problem>,
+}
+
+/// A conflict between services, which only shows when all are seen together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// Two listeners would stand at one address: the second by name is not there.
+    AddressTaken {
+        /// The listener that is not there.
+        listener: ResourceName,
+        /// Where it would stand.
+        address: SocketAddr,
+        /// Whose it is.
+        holder: ResourceName,
+    },
+    /// A name by which two services would be dialled: it leads to the first by name.
+    DomainTaken {
+        /// The service that does not have it.
+        service: ClusterName,
+        /// The name.
+        domain: String,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressTaken { listener, address, holder } => write!(
+                f,
+                "{listener} has no listener: {address} is taken by {holder}; give one of the two another `listen`, or \
+                 widen `addresses` in the Mesh"
+            ),
+            Self::DomainTaken { service, domain } => write!(
+                f,
+                "`{domain}` does not lead to {service}: a service before it by name has that name too; rename one"
+            ),
+        }
+    }
+}
+
+/// How much was done since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Definitions and endpoint sets compiled.
+    pub units_compiled: u64,
+    /// Resources encoded.
+    pub resources_encoded: u64,
+}
+
+/// Compiles for every group, and remembers what it compiled. There is one, and one caller.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    memo: Memo,
+    addresses: Addresses,
+    groups: BTreeMap<NodeGroup, Group>,
+}
+
+impl Compiler {
+    /// What a group is served, worked out against what it was served before.
+    pub fn compile(&mut self, group: &NodeGroup, input: &Input) -> Compiled {
+        let Self { memo, addresses, groups } = self;
+        let addresses = addresses.of(&input.catalog, &input.mesh.addresses);
+        groups.entry(group.clone()).or_insert_with(|| Group::new(group)).compile(memo, input, addresses)
+    }
+
+    /// Forgets all other groups.
+    pub fn retain(&mut self, groups: &[NodeGroup]) {
+        self.groups.retain(|group, _| groups.contains(group));
+    }
+
+    /// How much was done since the start.
+    pub fn work(&self) -> Work {
+        self.memo.work
+    }
+}

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use super::service::{Port, Protocol};
+
 /// The effective `Mesh`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MeshSettings {
@@ -32,6 +34,18 @@ impl Default for MeshSettings {
             access_log: None,
             require_owner: false,
         }
+    }
+}
+
+impl MeshSettings {
+    /// Whether a port of a service has a listener of its own on other sidecars.
+    pub fn gives_listener(&self, port: &Port) -> bool {
+        port.listen.is_some()
+            || match self.listeners {
+                ListenerPorts::All => true,
+                ListenerPorts::Tcp => matches!(port.protocol, Protocol::Tcp | Protocol::Tls),
+                ListenerPorts::None => false,
+            }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Patterns of names: literal text, in which `*` stands for any characters, none included.
 
-use std::{cmp::Reverse, fmt, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    fmt,
+    sync::Arc,
+};
 
 /// `orders`, `pay-*`, `*`. Ordered from the most specific to the least: a name before a pattern, a longer pattern
 /// before a shorter, then alphabetically.
@@ -33,6 +37,12 @@ impl NamePattern {
         self.0.chars().filter(|&c| c != '*').count()
     }
 
+    /// Which of two is the more specific, for patterns that match one name: less = more specific.
+    pub fn cmp_specificity(&self, other: &Self) -> Ordering {
+        let rank = |pattern: &Self| (Reverse(pattern.is_exact()), Reverse(pattern.specificity()));
+        rank(self).cmp(&rank(other))
+    }
+
     /// Whether a name fits.
     pub fn matches(&self, name: &str) -> bool {
         let Some((first, rest)) = self.0.split_once('*') else { return *self.0 == *name };
@@ -48,14 +58,13 @@ impl NamePattern {
 }
 
 impl Ord for NamePattern {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let rank = |pattern: &Self| (Reverse(pattern.is_exact()), Reverse(pattern.specificity()));
-        rank(self).cmp(&rank(other)).then_with(|| self.0.cmp(&other.0))
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.cmp_specificity(other).then_with(|| self.0.cmp(&other.0))
     }
 }
 
 impl PartialOrd for NamePattern {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }

@@ -31,6 +31,14 @@ pub enum ClientKind {
     Grpc,
 }
 
+impl ClientKind {
+    /// Read off `node.user_agent_name`.
+    pub fn of_user_agent(name: &str) -> Self {
+        let starts_with_grpc = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("grpc"));
+        if starts_with_grpc { Self::Grpc } else { Self::Envoy }
+    }
+}
+
 /// What a proxy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Role {
@@ -39,4 +47,14 @@ pub enum Role {
     Sidecar,
     /// At the edge; served as a sidecar for now.
     Gateway,
+}
+
+impl Role {
+    /// Read off `node.metadata.role`; what is neither is a sidecar.
+    pub fn of_metadata(role: &str) -> Self {
+        match role {
+            "gateway" => Self::Gateway,
+            _ => Self::Sidecar,
+        }
+    }
 }

@@ -1,1 +1,27 @@
-//! (being built)
+//! Documents as written into one complete policy per service, every value knowing where it came from.
+//!
+//! ```text
+//!  file ──document──► Document ─┐
+//!                               ├─ set ──► PolicySet ──resolve(service, view)──► ServicePolicy
+//!  file ──document──► Document ─┘            merge: the more specific wins, field by field
+//! ```
+//!
+//! What is written either has its effect or is refused with its place. This room knows what documents say and what
+//! wins; it does not know Envoy, nor which services there are beyond the one it is asked about.
+
+pub mod check;
+pub mod document;
+mod effective;
+mod istio;
+mod leaves;
+pub mod library;
+pub mod merge;
+mod resolve;
+mod set;
+mod settings_check;
+
+pub use check::check_against;
+pub use document::{Document, FileDocuments, read_file};
+pub use library::Library;
+pub use resolve::Resolved;
+pub use set::{PolicySet, Touched};

@@ -4,12 +4,14 @@
 //! in the form both dialects of xDS send. A [`ResourceSet`] holds the resources of one type, a [`Snapshot`] the sets
 //! of all types. This room knows neither services nor streams.
 
+mod json;
 mod resource;
 mod resource_type;
 mod set;
 mod snapshot;
 mod version;
 
+pub use json::to_json;
 pub use resource::Resource;
 pub use resource_type::{PerType, ResourceType};
 pub use set::{Change, ResourceSet};

@@ -35,6 +35,22 @@ impl ResourceType {
         Self::ALL.into_iter().find(|resource_type| resource_type.type_url() == url)
     }
 
+    /// Whether a state-of-the-world response of this type is the full state, so that what is missing is deleted.
+    pub const fn is_full_state(self) -> bool {
+        match self {
+            Self::Cluster | Self::Listener => true,
+            Self::Endpoints | Self::Route => false,
+        }
+    }
+
+    /// Whether removals wait until nothing leads to what is removed (break after make).
+    pub const fn is_removed_last(self) -> bool {
+        match self {
+            Self::Cluster | Self::Endpoints => true,
+            Self::Listener | Self::Route => false,
+        }
+    }
+
     /// What `render`, the admin API, logs and metrics call resources of this type.
     pub const fn plural(self) -> &'static str {
         match self {

@@ -20,6 +20,11 @@ impl Version {
         digits.then(|| u128::from_str_radix(text, 16).ok().map(Self)).flatten()
     }
 
+    /// The bits, for hashes made of versions.
+    pub fn as_u128(self) -> u128 {
+        self.0
+    }
+
     /// Adds a member to the version of a set. Addition has no order, so a set's version is kept up at the cost of
     /// what changed; `name` takes part, so that two members cannot trade their contents unseen.
     #[must_use]

@@ -1,1 +1,28 @@
-//! (being built)
+//! The xDS protocol: each stream walks its client from what it holds to what it should hold.
+//!
+//! ```text
+//!  gRPC frames ──► stream ──request──► session ──response──► stream ──► gRPC frames
+//!                    ▲                   (pure)
+//!                    └── latest snapshot of the client's group (publish)
+//! ```
+//!
+//! A [`session::Session`] is all mutable state of one stream, and a function of the requests, snapshots and instants
+//! it is given. Streams share nothing but finished values. Level-triggered: there is one target, the latest
+//! snapshot, never a queue. This room knows neither services nor policies nor what is in a resource.
+
+mod changes;
+mod clients;
+mod held;
+mod message;
+mod metrics;
+mod node;
+mod server;
+mod service;
+pub mod session;
+mod stream;
+pub mod subscription;
+
+pub use changes::Shared;
+pub use clients::{Client, Clients};
+pub use metrics::Metrics;
+pub use server::{Server, Settings};

@@ -65,11 +65,6 @@ pub struct HeaderToAdd {
     pub value: Arc<str>,
 }
 
-/// Bytes of a TCP check.
+/// Bytes of a TCP check, as hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Payload {
-    /// Hexadecimal digits, as written.
-    Hex(Arc<str>),
-    /// Raw bytes.
-    Binary(Arc<[u8]>),
-}
+pub struct Payload(pub Arc<str>);

@@ -1,0 +1,93 @@
+//! `lb_policy`, its settings, and what is common to all of them.
+
+use crate::{
+    compile::{
+        endpoints::is_locality_weighted,
+        wire::{duration, percent, u32_or_absent, u64_value},
+    },
+    model::policy::{ConsistentHash, EffectivePolicy, HashFunction, HashTable, LoadBalancer, SlowStart},
+    proto::envoy::config::{
+        cluster::v3::{
+            Cluster,
+            cluster::{
+                CommonLbConfig, LbConfig, LbPolicy, LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig,
+                RoundRobinLbConfig, SlowStartConfig,
+                common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig},
+                ring_hash_lb_config,
+            },
+        },
+        core::v3::RuntimeDouble,
+    },
+};
+
+/// Panic is always written: Envoy's own default of 50 % would send traffic to endpoints that discovery calls dead.
+pub(super) fn common(policy: &EffectivePolicy) -> CommonLbConfig {
+    CommonLbConfig {
+        healthy_panic_threshold: percent(policy.panic_threshold),
+        locality_config_specifier: is_locality_weighted(policy)
+            .then(|| LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default())),
+        ..Default::default()
+    }
+}
+
+/// Writes the algorithm into the cluster, with the plain fields that Envoy has for each.
+pub(super) fn apply(load_balancer: &LoadBalancer, cluster: &mut Cluster) {
+    let (lb_policy, lb_config) = match load_balancer {
+        LoadBalancer::RoundRobin { slow_start } => {
+            let config = slow_start.as_ref().map(|slow_start| {
+                let slow_start_config = Some(self::slow_start(slow_start));
+                LbConfig::RoundRobinLbConfig(RoundRobinLbConfig { slow_start_config })
+            });
+            (LbPolicy::RoundRobin, config)
+        }
+        LoadBalancer::LeastRequest { choice_count, active_request_bias, slow_start } => {
+            let config = LeastRequestLbConfig {
+                choice_count: u32_or_absent(*choice_count),
+                active_request_bias: active_request_bias.map(|bias| fixed(bias, "active_request_bias")),
+                slow_start_config: slow_start.as_ref().map(self::slow_start),
+            };
+            let is_default = config == LeastRequestLbConfig::default();
+            (LbPolicy::LeastRequest, (!is_default).then_some(LbConfig::LeastRequestLbConfig(config)))
+        }
+        LoadBalancer::Random => (LbPolicy::Random, None),
+        LoadBalancer::ConsistentHash(ConsistentHash { table, keys: _ }) => hash_table(table),
+    };
+    cluster.lb_policy = lb_policy.into();
+    cluster.lb_config = lb_config;
+}
+
+fn hash_table(table: &HashTable) -> (LbPolicy, Option<LbConfig>) {
+    match table {
+        HashTable::Ring { minimum_size, maximum_size, function } => {
+            let function = match function {
+                None | Some(HashFunction::XxHash) => ring_hash_lb_config::HashFunction::XxHash,
+                Some(HashFunction::MurmurHash2) => ring_hash_lb_config::HashFunction::MurmurHash2,
+            };
+            let config = RingHashLbConfig {
+                minimum_ring_size: u64_value(*minimum_size),
+                maximum_ring_size: maximum_size.and_then(u64_value),
+                hash_function: function.into(),
+            };
+            (LbPolicy::RingHash, Some(LbConfig::RingHashLbConfig(config)))
+        }
+        HashTable::Maglev { table_size } => {
+            let config =
+                table_size.map(|size| LbConfig::MaglevLbConfig(MaglevLbConfig { table_size: u64_value(size) }));
+            (LbPolicy::Maglev, config)
+        }
+    }
+}
+
+fn slow_start(slow_start: &SlowStart) -> SlowStartConfig {
+    let SlowStart { window, aggression, min_weight_percent } = slow_start;
+    SlowStartConfig {
+        slow_start_window: duration(*window),
+        aggression: Some(fixed(*aggression, "slow_start.aggression")),
+        min_weight_percent: percent(*min_weight_percent),
+    }
+}
+
+/// A number that Envoy lets its runtime override: it wants a key, which nobody sets.
+fn fixed(value: crate::model::Decimal, key: &str) -> RuntimeDouble {
+    RuntimeDouble { default_value: value.to_f64(), runtime_key: format!("chancery.{key}") }
+}

@@ -1,0 +1,323 @@
+//! What one group is served: its units, and the resources that are made of all of them together.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use imbl::ordmap::DiffItem;
+use prost::Message;
+
+use super::{
+    Compiled, Input, Problem, listener,
+    memo::{AssignmentsInput, DefinitionInput, Memo},
+    route,
+    unit::{Assignments, Definition, route_configuration},
+};
+use crate::{
+    model::{CatalogEntry, ClientKind, NodeGroup, ResourceName, ServiceName, ServicePolicy},
+    resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
+};
+
+/// A group's input and snapshot as they were last.
+#[derive(Debug)]
+pub(super) struct Group {
+    facts: NodeGroup,
+    input: Input,
+    addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
+    units: BTreeMap<ServiceName, Units>,
+    sets: PerType<Arc<ResourceSet>>,
+    compiled: Compiled,
+    fresh: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Units {
+    definition: Arc<Definition>,
+    /// Absent where Envoy resolves the addresses.
+    assignments: Option<Arc<Assignments>>,
+}
+
+/// Which of the resources made of all units together have to be made again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stale {
+    virtual_hosts: bool,
+    listeners: bool,
+}
+
+impl Group {
+    pub fn new(facts: &NodeGroup) -> Self {
+        Self {
+            facts: facts.clone(),
+            input: Input::default(),
+            addresses: Arc::default(),
+            units: BTreeMap::new(),
+            sets: PerType::default(),
+            compiled: Compiled::default(),
+            fresh: true,
+        }
+    }
+
+    pub fn compile(
+        &mut self,
+        memo: &mut Memo,
+        input: &Input,
+        addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
+    ) -> Compiled {
+        match self.facts.kind {
+            ClientKind::Envoy => self.compile_for_envoy(memo, input, addresses),
+            // Resources for gRPC clients are of another make; until there are some, they get none.
+            ClientKind::Grpc => Compiled::default(),
+        }
+    }
+
+    fn compile_for_envoy(
+        &mut self,
+        memo: &mut Memo,
+        input: &Input,
+        addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
+    ) -> Compiled {
+        let mesh_differs = self.fresh || *self.input.mesh != *input.mesh;
+        let changed = self.changed(input, &addresses, mesh_differs);
+        self.input = input.clone();
+        self.addresses = addresses;
+        let mut stale = Stale { virtual_hosts: mesh_differs, listeners: mesh_differs };
+        let mut sets = self.sets.clone();
+        for name in &changed {
+            self.replace(name, memo, &mut sets, &mut stale);
+        }
+        let mut problems = std::mem::take(&mut self.compiled.problems);
+        if mesh_differs {
+            for cluster in [route::loopback_cluster(&input.mesh)] {
+                let name = ResourceName::new(cluster.name.as_str());
+                insert(&mut sets, ResourceType::Cluster, Resource::encode(ResourceType::Cluster, name, &cluster));
+            }
+        }
+        if stale.virtual_hosts {
+            problems.retain(|problem| !matches!(problem, Problem::DomainTaken { .. }));
+            let routes = self.outbound_routes(&mut problems);
+            memo.work.resources_encoded += 1;
+            insert(&mut sets, ResourceType::Route, routes);
+        }
+        if stale.listeners {
+            problems.retain(|problem| !matches!(problem, Problem::AddressTaken { .. }));
+            self.place_listeners(&mut sets, &mut problems, mesh_differs);
+        }
+        problems.sort_unstable();
+        self.fresh = false;
+        let snapshot = Snapshot::new(sets.clone());
+        let snapshot =
+            if snapshot == *self.compiled.snapshot { self.compiled.snapshot.clone() } else { Arc::new(snapshot) };
+        self.sets = snapshot.sets().clone();
+        self.compiled = Compiled { snapshot, problems };
+        self.compiled.clone()
+    }
+
+    /// The services whose units may differ from what they were.
+    fn changed(
+        &self,
+        input: &Input,
+        addresses: &Arc<BTreeMap<ServiceName, Ipv4Addr>>,
+        everything: bool,
+    ) -> BTreeSet<ServiceName> {
+        if everything {
+            let all = input.catalog.iter().map(|(name, _)| name.clone());
+            return all.chain(self.units.keys().cloned()).collect();
+        }
+        let mut changed: BTreeSet<ServiceName> =
+            input.catalog.changed_since(&self.input.catalog).into_iter().cloned().collect();
+        changed.extend(self.input.policies.diff(&input.policies).map(|item| match item {
+            DiffItem::Add(name, _) | DiffItem::Remove(name, _) => name.clone(),
+            DiffItem::Update { new: (name, _), .. } => name.clone(),
+        }));
+        if !Arc::ptr_eq(addresses, &self.addresses) {
+            let moved = addresses.iter().filter(|(name, address)| self.addresses.get(*name) != Some(address));
+            changed.extend(moved.map(|(name, _)| name.clone()));
+        }
+        changed
+    }
+
+    /// Compiles a service's units anew, and puts their resources in the place of the old ones.
+    fn replace(
+        &mut self,
+        name: &ServiceName,
+        memo: &mut Memo,
+        sets: &mut PerType<Arc<ResourceSet>>,
+        stale: &mut Stale,
+    ) {
+        let new = match (self.input.catalog.get(name.as_str()), self.input.policies.get(name)) {
+            (Some(entry), Some(policy)) => Some(self.units_of(name, entry, policy, memo)),
+            _ => None,
+        };
+        let old = self.units.remove(name);
+        let same_definition = match (&old, &new) {
+            (Some(old), Some(new)) => Arc::ptr_eq(&old.definition, &new.definition),
+            _ => false,
+        };
+        if !same_definition {
+            let clusters = |units: &Option<Units>| units.as_ref().map(|units| units.definition.clone());
+            let (before, after) = (clusters(&old), clusters(&new));
+            swap(
+                sets,
+                ResourceType::Cluster,
+                before.as_deref().map(|d| &*d.clusters),
+                after.as_deref().map(|d| &*d.clusters),
+            );
+            let has_hosts = |d: &Option<Arc<Definition>>| d.as_ref().is_some_and(|d| !d.virtual_hosts.is_empty());
+            let has_listeners = |d: &Option<Arc<Definition>>| d.as_ref().is_some_and(|d| !d.listeners.is_empty());
+            let same_hosts = match (&before, &after) {
+                (Some(before), Some(after)) => {
+                    let encoded = |d: &Arc<Definition>| -> Vec<Bytes> {
+                        d.virtual_hosts.iter().map(|host| host.encoded.clone()).collect()
+                    };
+                    encoded(before) == encoded(after)
+                }
+                _ => false,
+            };
+            stale.virtual_hosts |= !same_hosts && (has_hosts(&before) || has_hosts(&after));
+            stale.listeners |= has_listeners(&before) || has_listeners(&after);
+        }
+        let assignments = |units: &Option<Units>| units.as_ref().and_then(|units| units.assignments.clone());
+        let (before, after) = (assignments(&old), assignments(&new));
+        let same = matches!((&before, &after), (Some(before), Some(after)) if Arc::ptr_eq(before, after));
+        if !same {
+            let list = |a: &'_ Option<Arc<Assignments>>| a.clone();
+            let (before, after) = (list(&before), list(&after));
+            swap(
+                sets,
+                ResourceType::Endpoints,
+                before.as_deref().map(|a| &*a.assignments),
+                after.as_deref().map(|a| &*a.assignments),
+            );
+        }
+        drop(old);
+        match new {
+            Some(units) => drop(self.units.insert(name.clone(), units)),
+            None => memo.forget_unused(name),
+        }
+    }
+
+    fn units_of(
+        &self,
+        name: &ServiceName,
+        entry: &CatalogEntry,
+        policy: &Arc<ServicePolicy>,
+        memo: &mut Memo,
+    ) -> Units {
+        let needs_dns = entry.endpoints.needs_dns();
+        let definition = memo.definition(DefinitionInput {
+            service: entry.service.clone(),
+            policy: policy.clone(),
+            mesh: self.input.mesh.clone(),
+            own_address: self.addresses.get(name).copied(),
+            dns_endpoints: needs_dns.then(|| entry.endpoints.clone()),
+        });
+        let reads_locality = policy.effective.values().any(|policy| policy.locality.reads_client_locality());
+        let assignments = (!needs_dns).then(|| {
+            memo.assignments(AssignmentsInput {
+                service: entry.service.clone(),
+                policy: policy.clone(),
+                endpoints: entry.endpoints.clone(),
+                locality: self.facts.locality.clone().filter(|_| reads_locality),
+            })
+        });
+        Units { definition, assignments }
+    }
+
+    /// The routes of the HTTP listener: every virtual host, and an answer for authorities that nobody has. A domain
+    /// stands once, case aside: Envoy would reject the whole (two services may come from sources that know nothing of
+    /// each other).
+    fn outbound_routes(&self, problems: &mut Vec<Problem>) -> Resource {
+        let mut domains = HashSet::new();
+        let mut hosts: Vec<Bytes> = Vec::new();
+        for entry in self.units.values().flat_map(|units| &units.definition.virtual_hosts) {
+            let mut host = None;
+            for domain in &entry.message.domains {
+                if !domains.insert(domain.to_ascii_lowercase()) {
+                    let host = host.get_or_insert_with(|| entry.message.clone());
+                    host.domains.retain(|kept| kept != domain);
+                    problems.push(Problem::DomainTaken { service: entry.cluster.clone(), domain: domain.clone() });
+                }
+            }
+            match host {
+                None => hosts.push(entry.encoded.clone()),
+                Some(host) if host.domains.is_empty() => {}
+                Some(host) => hosts.push(host.encode_to_vec().into()),
+            }
+        }
+        hosts.push(route::unknown_host().encode_to_vec().into());
+        let body = route_configuration(listener::OUTBOUND, hosts.into_iter());
+        Resource::from_body(ResourceType::Route, ResourceName::new(listener::OUTBOUND), &body)
+    }
+
+    /// Puts the listeners where they belong, each address once, and the routes of those that are there.
+    fn place_listeners(&self, sets: &mut PerType<Arc<ResourceSet>>, problems: &mut Vec<Problem>, mesh_differs: bool) {
+        let outbound = self.input.mesh.outbound;
+        let mut holders: BTreeMap<SocketAddr, ResourceName> = BTreeMap::new();
+        holders.insert(outbound, ResourceName::new(listener::OUTBOUND));
+        let mut listeners = ResourceSet::default();
+        let mut routes = BTreeMap::new();
+        match sets[ResourceType::Listener].get(listener::OUTBOUND) {
+            Some(present) if !mesh_differs => drop(listeners.insert(present.clone())),
+            _ => {
+                let message = listener::outbound(&self.input.mesh);
+                let name = ResourceName::new(listener::OUTBOUND);
+                listeners.insert(Resource::encode(ResourceType::Listener, name, &message));
+            }
+        }
+        let units = self.units.iter().filter(|(name, _)| Some(*name) != self.facts.own.as_ref());
+        for own in units.flat_map(|(_, units)| &units.definition.listeners) {
+            if let Some(holder) = holders.get(&own.address) {
+                problems.push(Problem::AddressTaken {
+                    listener: own.listener.name().clone(),
+                    address: own.address,
+                    holder: holder.clone(),
+                });
+                continue;
+            }
+            holders.insert(own.address, own.listener.name().clone());
+            listeners.insert(own.listener.clone());
+            routes.extend(own.routes.as_ref().map(|routes| (routes.name().clone(), routes.clone())));
+        }
+        let set = Arc::make_mut(&mut sets[ResourceType::Route]);
+        let gone: Vec<ResourceName> = set
+            .iter()
+            .map(Resource::name)
+            .filter(|name| name.as_str() != listener::OUTBOUND && !routes.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in gone {
+            set.remove(name.as_str());
+        }
+        for routes in routes.into_values() {
+            set.insert(routes);
+        }
+        *Arc::make_mut(&mut sets[ResourceType::Listener]) = listeners;
+    }
+}
+
+fn insert(sets: &mut PerType<Arc<ResourceSet>>, resource_type: ResourceType, resource: Resource) {
+    if sets[resource_type].get(resource.name().as_str()) != Some(&resource) {
+        Arc::make_mut(&mut sets[resource_type]).insert(resource);
+    }
+}
+
+/// Takes out what only the old list has, puts in what the new one has.
+fn swap(
+    sets: &mut PerType<Arc<ResourceSet>>,
+    resource_type: ResourceType,
+    before: Option<&[Resource]>,
+    after: Option<&[Resource]>,
+) {
+    let after = after.unwrap_or_default();
+    for old in before.unwrap_or_default() {
+        if !after.iter().any(|new| new.name() == old.name()) {
+            Arc::make_mut(&mut sets[resource_type]).remove(old.name().as_str());
+        }
+    }
+    for new in after {
+        insert(sets, resource_type, new.clone());
+    }
+}

@@ -1,0 +1,204 @@
+//! Virtual hosts and routes: which names lead to a service, and what applies to a request on the way.
+
+mod retry;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::wire::{address_of, duration};
+use crate::{
+    model::{
+        ClusterName, MeshSettings, Port, Service,
+        policy::{ConsistentHash, EffectivePolicy, HashKey, LoadBalancer},
+    },
+    proto::{
+        envoy::config::{
+            cluster::v3::{
+                Cluster,
+                cluster::{ClusterDiscoveryType, DiscoveryType},
+            },
+            core::v3::{DataSource, Metadata, data_source},
+            endpoint::v3::{
+                ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
+            },
+            route::v3::{
+                DirectResponseAction, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+                route::Action,
+                route_action::{
+                    ClusterSpecifier, HashPolicy, MaxStreamDuration, UpgradeConfig,
+                    hash_policy::{
+                        ConnectionProperties, Cookie, CookieAttribute, Header, PolicySpecifier, QueryParameter,
+                    },
+                    upgrade_config::ConnectConfig,
+                },
+                route_match::{ConnectMatcher, PathSpecifier},
+            },
+        },
+        google::protobuf::{BoolValue, ListValue, Struct, Value, value::Kind},
+    },
+};
+
+/// The cluster that leads back into the HTTP listener, so that what comes through a CONNECT tunnel is routed request
+/// by request. No service's cluster is called so: those have a colon in their names.
+const LOOPBACK: &str = "outbound";
+
+/// A port's virtual host in the HTTP listener: the service's names with the port, and without where it is the port
+/// they mean. `documents` shaped it and are named in its metadata, so that `/config_dump` leads to them.
+pub(super) fn virtual_host(
+    service: &Service,
+    port: &Port,
+    cluster: &ClusterName,
+    policy: &EffectivePolicy,
+    documents: &[Arc<str>],
+) -> VirtualHost {
+    let is_default = service.default_http_port().is_some_and(|default| default.number == port.number);
+    let names = || std::iter::once(service.name.as_str()).chain(service.hosts.iter().map(|host| host.as_str()));
+    let mut domains: Vec<String> = names().map(|name| format!("{name}:{}", port.number)).collect();
+    if is_default {
+        domains.extend(names().map(ToOwned::to_owned));
+    }
+    let mut seen = std::collections::HashSet::new();
+    domains.retain(|domain| seen.insert(domain.to_ascii_lowercase()));
+    domains.sort_unstable();
+    VirtualHost {
+        name: cluster.to_string(),
+        domains,
+        routes: vec![connect_route(), service_route(cluster, policy)],
+        metadata: provenance(documents),
+        ..Default::default()
+    }
+}
+
+/// The routes of a port's own listener: whatever the authority.
+pub(super) fn for_every_authority(
+    cluster: &ClusterName,
+    policy: &EffectivePolicy,
+    documents: &[Arc<str>],
+) -> RouteConfiguration {
+    let host = VirtualHost {
+        name: cluster.to_string(),
+        domains: vec!["*".into()],
+        routes: vec![service_route(cluster, policy)],
+        metadata: provenance(documents),
+        ..Default::default()
+    };
+    RouteConfiguration { name: cluster.to_string(), virtual_hosts: vec![host], ..Default::default() }
+}
+
+/// What an authority gets that no service has.
+pub(super) fn unknown_host() -> VirtualHost {
+    const SENTENCE: &str =
+        "No service in the mesh has this host name. `chancery render --type routes` lists those there are.\n";
+    let answer = DirectResponseAction {
+        status: 404,
+        body: Some(DataSource {
+            specifier: Some(data_source::Specifier::InlineString(SENTENCE.into())),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    // `/` does not match CONNECT.
+    let routes = [PathSpecifier::ConnectMatcher(ConnectMatcher {}), PathSpecifier::Prefix("/".into())]
+        .into_iter()
+        .map(|path| Route {
+            r#match: Some(matching(path)),
+            action: Some(Action::DirectResponse(answer.clone())),
+            ..Default::default()
+        })
+        .collect();
+    VirtualHost { name: "unknown".into(), domains: vec!["*".into()], routes, ..Default::default() }
+}
+
+/// Where CONNECT leads to: the HTTP listener itself.
+pub(super) fn loopback_cluster(mesh: &MeshSettings) -> Cluster {
+    let endpoint = Endpoint { address: Some(address_of(mesh.outbound)), ..Default::default() };
+    let lb_endpoint = LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..Default::default() };
+    Cluster {
+        name: LOOPBACK.into(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
+        connect_timeout: duration(Duration::from_secs(1)),
+        load_assignment: Some(ClusterLoadAssignment {
+            cluster_name: LOOPBACK.into(),
+            endpoints: vec![LocalityLbEndpoints { lb_endpoints: vec![lb_endpoint], ..Default::default() }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn matching(path: PathSpecifier) -> RouteMatch {
+    RouteMatch { path_specifier: Some(path), ..Default::default() }
+}
+
+fn connect_route() -> Route {
+    let upgrade = UpgradeConfig {
+        upgrade_type: "CONNECT".into(),
+        connect_config: Some(ConnectConfig::default()),
+        ..Default::default()
+    };
+    let action = RouteAction {
+        cluster_specifier: Some(ClusterSpecifier::Cluster(LOOPBACK.into())),
+        upgrade_configs: vec![upgrade],
+        timeout: duration(Duration::ZERO),
+        ..Default::default()
+    };
+    let path = PathSpecifier::ConnectMatcher(ConnectMatcher {});
+    Route { r#match: Some(matching(path)), action: Some(Action::Route(action)), ..Default::default() }
+}
+
+/// The timeout is always written, since Envoy's own is 15 s; gRPC's own deadline may not be longer than it.
+fn service_route(cluster: &ClusterName, policy: &EffectivePolicy) -> Route {
+    let timeout = policy.route.timeout.unwrap_or(Duration::ZERO);
+    let action = RouteAction {
+        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
+        timeout: duration(timeout),
+        max_stream_duration: Some(MaxStreamDuration {
+            grpc_timeout_header_max: duration(timeout),
+            ..Default::default()
+        }),
+        retry_policy: policy.route.retry.as_ref().map(|retry| retry::compile(retry, &policy.load_balancer)),
+        hash_policy: hash_policies(&policy.load_balancer),
+        ..Default::default()
+    };
+    Route {
+        r#match: Some(matching(PathSpecifier::Prefix("/".into()))),
+        action: Some(Action::Route(action)),
+        ..Default::default()
+    }
+}
+
+fn hash_policies(load_balancer: &LoadBalancer) -> Vec<HashPolicy> {
+    match load_balancer {
+        LoadBalancer::ConsistentHash(ConsistentHash { keys, table: _ }) => keys.iter().map(hash_policy).collect(),
+        LoadBalancer::RoundRobin { .. } | LoadBalancer::LeastRequest { .. } | LoadBalancer::Random => Vec::new(),
+    }
+}
+
+fn hash_policy(key: &HashKey) -> HashPolicy {
+    let specifier = match key {
+        HashKey::Header(name) => PolicySpecifier::Header(Header { header_name: name.to_string(), regex_rewrite: None }),
+        HashKey::Cookie { name, ttl, path, attributes } => PolicySpecifier::Cookie(Cookie {
+            name: name.to_string(),
+            ttl: ttl.map(crate::proto::duration),
+            path: path.as_deref().unwrap_or_default().to_owned(),
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| CookieAttribute { name: name.to_string(), value: value.to_string() })
+                .collect(),
+        }),
+        HashKey::SourceIp => PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true }),
+        HashKey::QueryParameter(name) => PolicySpecifier::QueryParameter(QueryParameter { name: name.to_string() }),
+    };
+    HashPolicy { policy_specifier: Some(specifier), ..Default::default() }
+}
+
+/// The documents' names under `chancery`. Names alone: a line number would change bytes for nothing.
+fn provenance(documents: &[Arc<str>]) -> Option<Metadata> {
+    let text = |text: &Arc<str>| Value { kind: Some(Kind::StringValue(text.to_string())) };
+    let list = Value { kind: Some(Kind::ListValue(ListValue { values: documents.iter().map(text).collect() })) };
+    let filter_metadata =
+        BTreeMap::from([("chancery".to_owned(), Struct { fields: BTreeMap::from([("documents".to_owned(), list)]) })]);
+    (!documents.is_empty()).then(|| Metadata { filter_metadata, ..Default::default() })
+}
+
+/// Something is on, where Envoy wants a wrapped boolean.
+pub(super) const ON: Option<BoolValue> = Some(BoolValue { value: true });

@@ -1,0 +1,136 @@
+//! The two units of a service.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::{
+    cluster, endpoints, listener,
+    memo::{AssignmentsInput, DefinitionInput},
+    route,
+};
+use crate::{
+    model::{ClusterName, Port, Service, ServicePolicy, SubsetName, policy::EffectivePolicy, policy::PolicyKey},
+    proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost},
+    resources::{Resource, ResourceType},
+};
+
+/// What follows from a service's definition and policy.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub clusters: Vec<Resource>,
+    pub virtual_hosts: Vec<HostEntry>,
+    pub listeners: Vec<OwnListener>,
+}
+
+/// A virtual host of the HTTP listener, encoded as it stands in the RouteConfiguration.
+#[derive(Debug)]
+pub(super) struct HostEntry {
+    pub cluster: ClusterName,
+    pub message: VirtualHost,
+    pub encoded: Bytes,
+}
+
+/// A port's listener of its own, and the routes it asks for where it is HTTP.
+#[derive(Debug)]
+pub(super) struct OwnListener {
+    pub address: SocketAddr,
+    pub listener: Resource,
+    pub routes: Option<Resource>,
+}
+
+/// What follows from a service's endpoints.
+#[derive(Debug)]
+pub(super) struct Assignments {
+    pub assignments: Vec<Resource>,
+}
+
+impl Definition {
+    pub fn compile(input: &DefinitionInput) -> Self {
+        let DefinitionInput { service, policy, mesh, own_address, dns_endpoints } = input;
+        let mut definition = Self { clusters: Vec::new(), virtual_hosts: Vec::new(), listeners: Vec::new() };
+        for (port, subset, effective) in targets(service, policy) {
+            let name = cluster_name(service, port, subset);
+            let labels = subset.and_then(|subset| policy.subsets.get(subset));
+            let dns = dns_endpoints.as_deref();
+            let cluster = cluster::compile(&name, port, effective, dns.map(|endpoints| (endpoints, labels)));
+            definition.clusters.push(Resource::encode(ResourceType::Cluster, name.resource_name(), &cluster));
+            if subset.is_some() {
+                continue;
+            }
+            let documents = policy.documents.get(&port.number).map_or(&[][..], Vec::as_slice);
+            if port.protocol.is_http() {
+                let message = route::virtual_host(service, port, &name, effective, documents);
+                let encoded = Bytes::from(message.encode_to_vec());
+                definition.virtual_hosts.push(HostEntry { cluster: name.clone(), message, encoded });
+            }
+            let address = port.listen.or_else(|| Some(SocketAddr::new(IpAddr::V4((*own_address)?), port.number.get())));
+            if let Some(address) = address.filter(|_| mesh.gives_listener(port)) {
+                let routes = port.protocol.is_http().then(|| {
+                    let routes = route::for_every_authority(&name, effective, documents);
+                    Resource::encode(ResourceType::Route, name.resource_name(), &routes)
+                });
+                let message = listener::own(&name, port, address, effective, mesh);
+                let listener = Resource::encode(ResourceType::Listener, name.resource_name(), &message);
+                definition.listeners.push(OwnListener { address, listener, routes });
+            }
+        }
+        definition
+    }
+
+    /// How many resources were encoded for it; virtual hosts are parts of one.
+    pub fn resources(&self) -> u64 {
+        let routes = self.listeners.iter().filter(|listener| listener.routes.is_some()).count();
+        (self.clusters.len() + self.listeners.len() + routes) as u64
+    }
+}
+
+impl Assignments {
+    pub fn compile(input: &AssignmentsInput) -> Self {
+        let AssignmentsInput { service, policy, endpoints, locality } = input;
+        let assignments = targets(service, policy)
+            .map(|(port, subset, effective)| {
+                let name = cluster_name(service, port, subset);
+                let labels = subset.and_then(|subset| policy.subsets.get(subset));
+                let message = endpoints::assignment(&name, port, endpoints, labels, effective, locality.as_ref());
+                Resource::encode(ResourceType::Endpoints, name.resource_name(), &message)
+            })
+            .collect();
+        Self { assignments }
+    }
+
+    pub fn resources(&self) -> u64 {
+        self.assignments.len() as u64
+    }
+}
+
+/// Every port, alone and with each subset.
+fn targets<'a>(
+    service: &'a Service,
+    policy: &'a ServicePolicy,
+) -> impl Iterator<Item = (&'a Port, Option<&'a SubsetName>, &'a EffectivePolicy)> {
+    service.ports.iter().flat_map(move |port| {
+        std::iter::once(None).chain(policy.subsets.keys().map(Some)).filter_map(move |subset| {
+            let key = PolicyKey { port: port.number, subset: subset.cloned() };
+            Some((port, subset, &**policy.effective.get(&key)?))
+        })
+    })
+}
+
+fn cluster_name(service: &Service, port: &Port, subset: Option<&SubsetName>) -> ClusterName {
+    ClusterName { service: service.name.clone(), port: port.number, subset: subset.cloned() }
+}
+
+/// A RouteConfiguration put together from virtual hosts that were encoded before.
+pub(super) fn route_configuration(name: &str, encoded_hosts: impl Iterator<Item = Bytes>) -> Vec<u8> {
+    /// `RouteConfiguration.virtual_hosts`, length-delimited: field 2 of wire type 2.
+    const VIRTUAL_HOSTS_KEY: u8 = 2 << 3 | 2;
+    let mut body = RouteConfiguration { name: name.to_owned(), ..Default::default() }.encode_to_vec();
+    for host in encoded_hosts {
+        body.push(VIRTUAL_HOSTS_KEY);
+        prost::encoding::encode_varint(host.len() as u64, &mut body);
+        body.extend_from_slice(&host);
+    }
+    body
+}

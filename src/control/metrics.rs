@@ -1,0 +1,87 @@
+//! The control loop in numbers.
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use super::status::{Readiness, Status};
+
+/// Counted by the control loop, shown at `/metrics`.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    ready: Gauge,
+    rounds: Counter,
+    services: Gauge,
+    groups: Gauge,
+    problems: Gauge,
+    services_resolved: Counter,
+    units_compiled: Counter,
+    resources_encoded: Counter,
+    round_seconds: Histogram,
+}
+
+impl Metrics {
+    /// Registers everything under `chancery_control_…`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            ready: Gauge::default(),
+            rounds: Counter::default(),
+            services: Gauge::default(),
+            groups: Gauge::default(),
+            problems: Gauge::default(),
+            services_resolved: Counter::default(),
+            units_compiled: Counter::default(),
+            resources_encoded: Counter::default(),
+            round_seconds: Histogram::new([0.000_5, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0]),
+        };
+        let control = registry.sub_registry_with_prefix("control");
+        control.register("ready", "1 once every source has synced and the policies compiled", metrics.ready.clone());
+        control.register("rounds", "Settled batches of changes", metrics.rounds.clone());
+        control.register("services", "Services in the catalog", metrics.services.clone());
+        control.register("node_groups", "Groups of proxies that get identical resources", metrics.groups.clone());
+        control.register(
+            "problems",
+            "Problems with what was read last; the last good content is served",
+            metrics.problems.clone(),
+        );
+        control.register(
+            "services_resolved",
+            "Policies of one service resolved for one client view",
+            metrics.services_resolved.clone(),
+        );
+        control.register(
+            "units_compiled",
+            "Definitions or endpoints of a service compiled",
+            metrics.units_compiled.clone(),
+        );
+        control.register("resources_encoded", "Resources encoded", metrics.resources_encoded.clone());
+        control.register(
+            "round_seconds",
+            "From the settled changes to the published snapshots",
+            metrics.round_seconds.clone(),
+        );
+        metrics
+    }
+
+    /// Takes over a round's status.
+    pub(super) fn record(&self, status: &Status, took: std::time::Duration) {
+        let gauge = |gauge: &Gauge, value: usize| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        gauge(&self.ready, usize::from(status.readiness == Readiness::Ready));
+        gauge(&self.services, status.catalog.len());
+        gauge(&self.groups, status.groups.len());
+        gauge(&self.problems, status.problems.len());
+        advance(&self.rounds, status.rounds);
+        advance(&self.services_resolved, status.work.services_resolved);
+        advance(&self.units_compiled, status.work.units_compiled);
+        advance(&self.resources_encoded, status.work.resources_encoded);
+        self.round_seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// Brings a counter up to a total that is counted elsewhere.
+fn advance(counter: &Counter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}

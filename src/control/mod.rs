@@ -1,0 +1,248 @@
+//! The control loop: the only writer. It waits for changes, lets them settle, and publishes what follows from them.
+//!
+//! ```text
+//!  slices, policy files ──► settle ──► World (merge, resolve, compile) ──► publish
+//!                                        ▲
+//!  a group that nobody had ──────────────┘
+//! ```
+//!
+//! Everything is level-triggered: a round looks at the latest of everything, so a missed wake-up costs nothing and a
+//! burst of changes is one round. What follows from the facts is [`World`]'s, a function of values; this file only
+//! decides when.
+
+mod metrics;
+mod settle;
+mod status;
+mod world;
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::select_all;
+use tokio::{sync::watch, time::timeout_at};
+
+pub use self::{
+    metrics::Metrics,
+    settle::Settle,
+    status::{Readiness, SourceStatus, Status, Work},
+    world::World,
+};
+use crate::{
+    catalog::Merge,
+    diagnostic::{Diagnostic, Level},
+    discovery::{Slice, SourceHandle},
+    files::Watching,
+    policy::Library,
+    publish::Publish,
+};
+
+/// What the loop works with.
+pub struct Control {
+    /// In the order in which they count.
+    pub sources: Vec<SourceHandle>,
+    /// The policy files.
+    pub policy_files: Watching,
+    /// How long changes may gather.
+    pub settle: Settle,
+    /// Where snapshots go.
+    pub publish: Arc<Publish>,
+    /// Where the loop says how it is.
+    pub status: watch::Sender<Arc<Status>>,
+    /// In numbers.
+    pub metrics: Metrics,
+    state: State,
+}
+
+/// What is kept from round to round.
+#[derive(Default)]
+struct State {
+    library: Library,
+    merge: Merge,
+    world: World,
+    rounds: u64,
+    reported: Vec<Diagnostic>,
+}
+
+impl Control {
+    /// A loop that has not begun.
+    pub fn new(
+        sources: Vec<SourceHandle>,
+        policy_files: Watching,
+        settle: Settle,
+        publish: Arc<Publish>,
+        status: watch::Sender<Arc<Status>>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { sources, policy_files, settle, publish, status, metrics, state: State::default() }
+    }
+
+    /// Reads the policies, and waits until every source has said something. The errors of a first start: with any,
+    /// nothing was ever good that could be served.
+    pub async fn first_look(&mut self) -> Vec<Diagnostic> {
+        self.read_policies();
+        for source in &mut self.sources {
+            // The first slice says nothing; the next one is the source's first word.
+            let _ = source.slices.changed().await;
+        }
+        let slices = self.sources.iter().map(|source| source.slices.borrow().clone()).collect::<Vec<_>>();
+        let mut problems: Vec<Diagnostic> = slices.iter().flat_map(|slice| slice.problems.clone()).collect();
+        problems.extend(self.policy_problems());
+        problems.extend(self.contradictions(slices));
+        problems.retain(|problem| problem.level == Level::Error);
+        problems
+    }
+
+    /// Runs for ever.
+    pub async fn run(mut self) {
+        loop {
+            self.round();
+            let group_wanted = tokio::select! {
+                () = changed(&mut self.sources, &mut self.policy_files) => false,
+                () = self.publish.wanted() => true,
+            };
+            // A new group waits for nobody: nothing changed but that somebody came.
+            if !group_wanted {
+                let mut gathering = self.settle.first_change(Instant::now());
+                loop {
+                    let further = changed(&mut self.sources, &mut self.policy_files);
+                    let quiet = timeout_at(gathering.push_at().into(), further).await.is_err();
+                    if quiet || !gathering.further_change(Instant::now()) {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn round(&mut self) {
+        let started = Instant::now();
+        self.read_policies();
+        let slices: Vec<Arc<Slice>> =
+            self.sources.iter_mut().map(|source| source.slices.borrow_and_update().clone()).collect();
+        let readiness = readiness(&self.sources, &slices);
+        self.state.merge.update(slices.clone());
+        let state = &mut self.state;
+        state.world.update(state.merge.catalog().clone(), state.library.policies().clone());
+        if readiness == Readiness::Ready {
+            self.publish.set_grouping(state.world.grouping().clone());
+        }
+        let groups = self.publish.watched_groups();
+        let mut compile_problems = Vec::new();
+        for group in &groups {
+            let compiled = state.world.compile(group);
+            for problem in compiled.problems {
+                if !compile_problems.contains(&problem) {
+                    compile_problems.push(problem);
+                }
+            }
+            if readiness == Readiness::Ready {
+                self.publish.publish(group, compiled.snapshot);
+            }
+        }
+        state.world.retain(&groups);
+        state.rounds += 1;
+        let mut problems: Vec<Diagnostic> = slices.iter().flat_map(|slice| slice.problems.clone()).collect();
+        problems.extend(self.policy_problems());
+        let state = &mut self.state;
+        problems.extend(state.world.problems());
+        problems.extend(compile_problems.into_iter().map(|problem| {
+            let diagnostic = Diagnostic::file_error("conflict", "services", problem.to_string());
+            Diagnostic { level: Level::Warning, ..diagnostic }
+        }));
+        report(&mut state.reported, &problems);
+        let status = Status {
+            readiness,
+            rounds: state.rounds,
+            catalog: state.merge.catalog().clone(),
+            sources: source_statuses(&self.sources, &slices),
+            policies: state.library.policies().clone(),
+            problems,
+            groups,
+            work: state.world.work(),
+        };
+        self.finish(status, started.elapsed());
+    }
+
+    fn finish(&self, status: Status, took: Duration) {
+        tracing::debug!(rounds = status.rounds, ?took, groups = status.groups.len(), "round done");
+        self.metrics.record(&status, took);
+        self.status.send_replace(Arc::new(status));
+    }
+
+    fn read_policies(&mut self) {
+        let listing = self.policy_files.listing.borrow_and_update().clone();
+        self.state.library.update(listing.files.values());
+    }
+
+    fn policy_problems(&self) -> Vec<Diagnostic> {
+        let listing = self.policy_files.listing.borrow().clone();
+        let missing = listing.missing.iter().map(|path| {
+            Diagnostic::file_error("missing-path", path.clone(), "this path of `policies` is not there")
+                .remedy("create it, or take it out of the configuration")
+        });
+        missing.chain(listing.problems.iter().cloned()).chain(self.state.library.problems().iter().cloned()).collect()
+    }
+
+    fn contradictions(&self, slices: Vec<Arc<Slice>>) -> Vec<Diagnostic> {
+        let mut merge = Merge::default();
+        merge.update(slices);
+        let mut world = World::default();
+        world.update(merge.catalog().clone(), self.state.library.policies().clone());
+        world.problems()
+    }
+}
+
+/// Returns when a source or a policy file has changed since it was last looked at.
+fn changed<'a>(sources: &'a mut [SourceHandle], policy_files: &'a mut Watching) -> impl Future<Output = ()> + 'a {
+    let wait_for_slice = |source: &'a mut SourceHandle| -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            if source.slices.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+    };
+    let mut waits: Vec<_> = sources.iter_mut().map(wait_for_slice).collect();
+    waits.push(Box::pin(async move {
+        if policy_files.listing.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }));
+    async move { drop(select_all(waits).await) }
+}
+
+fn readiness(sources: &[SourceHandle], slices: &[Arc<Slice>]) -> Readiness {
+    let waiting: Vec<String> = sources
+        .iter()
+        .zip(slices)
+        .filter(|(_, slice)| !slice.synced)
+        .map(|(source, _)| format!("source `{}`", source.name))
+        .collect();
+    if waiting.is_empty() { Readiness::Ready } else { Readiness::WaitingFor(waiting) }
+}
+
+fn source_statuses(sources: &[SourceHandle], slices: &[Arc<Slice>]) -> Vec<SourceStatus> {
+    let status = |(source, slice): (&SourceHandle, &Arc<Slice>)| SourceStatus {
+        name: source.name.clone(),
+        synced: slice.synced,
+        services: slice.services.len(),
+        problems: slice.problems.len(),
+    };
+    sources.iter().zip(slices).map(status).collect()
+}
+
+/// Logs what is new, and what is over.
+fn report(reported: &mut Vec<Diagnostic>, problems: &[Diagnostic]) {
+    for problem in problems.iter().filter(|problem| !reported.contains(problem)) {
+        match problem.level {
+            Level::Error => tracing::error!("{problem}; the last good content is served"),
+            Level::Warning => tracing::warn!("{problem}"),
+        }
+    }
+    for solved in reported.iter().filter(|problem| !problems.contains(problem)) {
+        tracing::info!(file = solved.file(), id = solved.id, "solved: {}", solved.message);
+    }
+    *reported = problems.to_vec();
+}

@@ -1,0 +1,69 @@
+//! What the control loop says of itself: a value published with every round, read by the admin API and metrics.
+
+use std::sync::Arc;
+
+use crate::{
+    diagnostic::Diagnostic,
+    model::{Catalog, NodeGroup},
+    policy::PolicySet,
+};
+
+/// The state after the latest round.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Whether proxies are served, and if not what is waited for.
+    pub readiness: Readiness,
+    /// Rounds since the start: each is one settled batch of changes.
+    pub rounds: u64,
+    /// Everything discovery knows.
+    pub catalog: Catalog,
+    /// The sources, in the order they are configured.
+    pub sources: Vec<SourceStatus>,
+    /// The policies in force.
+    pub policies: Arc<PolicySet>,
+    /// What is wrong with what was read last. The last good content is served in its place.
+    pub problems: Vec<Diagnostic>,
+    /// The groups somebody is connected of.
+    pub groups: Vec<NodeGroup>,
+    /// Work since the start.
+    pub work: Work,
+}
+
+/// Whether proxies are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Every source has synced once, and the policies compiled.
+    Ready,
+    /// Nobody is served yet.
+    WaitingFor(Vec<String>),
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::WaitingFor(vec!["the first round".to_owned()])
+    }
+}
+
+/// One source of discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// Its kind and what it reads: `file services.yaml`.
+    pub name: String,
+    /// Whether it has said once what it knows.
+    pub synced: bool,
+    /// How many services it knows.
+    pub services: usize,
+    /// How many problems its latest content has.
+    pub problems: usize,
+}
+
+/// Work since the start, counted so that it can be held against what changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Policies of one service resolved for one client view.
+    pub services_resolved: u64,
+    /// Services' definitions or endpoints compiled.
+    pub units_compiled: u64,
+    /// Resources encoded.
+    pub resources_encoded: u64,
+}

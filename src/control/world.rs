@@ -1,0 +1,199 @@
+//! What the one writer knows, and what follows from it: a function of facts, kept incrementally.
+//!
+//! A [`World`] takes the latest catalog and the latest policies and answers what a node group is served. It
+//! resolves policies per client view and service, and only where a service's definition changed or a changed
+//! document can touch it; the compiler below it recompiles only what that changed. Offline commands and the running
+//! server use the same `World`, so `render` shows what `serve` sends.
+//!
+//! It deliberately knows no source, no file, no stream and no clock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use imbl::OrdMap;
+
+use crate::{
+    compile::{Compiled, Compiler, Input},
+    diagnostic::Diagnostic,
+    model::{Catalog, ClientView, Grouping, MeshSettings, NodeGroup, Service, ServiceName, ServicePolicy},
+    policy::{self, PolicySet},
+};
+
+use super::status::Work;
+
+/// The facts, and everything kept of what was derived from them.
+#[derive(Debug, Default)]
+pub struct World {
+    catalog: Catalog,
+    policies: Arc<PolicySet>,
+    mesh: Arc<MeshSettings>,
+    grouping: Arc<Grouping>,
+    views: BTreeMap<ClientView, View>,
+    compiler: Compiler,
+    services_resolved: u64,
+}
+
+/// What policies mean for each service, as one kind of client sees it.
+#[derive(Debug, Default)]
+struct View {
+    policies: OrdMap<ServiceName, Arc<ServicePolicy>>,
+    /// Contradictions that arose only because a service appeared or its labels changed.
+    problems: BTreeMap<ServiceName, Vec<Diagnostic>>,
+}
+
+impl World {
+    /// Takes the latest facts. What did not change is kept.
+    pub fn update(&mut self, catalog: Catalog, policies: Arc<PolicySet>) {
+        let redefined = redefined_services(&self.catalog, &catalog);
+        let touched = policies.touched_since(&self.policies);
+        let mesh = policies.mesh();
+        let listeners_may_differ = *self.mesh != mesh;
+        if listeners_may_differ {
+            self.mesh = Arc::new(mesh);
+        }
+        self.catalog = catalog;
+        self.policies = policies;
+
+        let mut stale: BTreeSet<ServiceName> = redefined.iter().cloned().collect();
+        if !touched.is_nothing() {
+            let services = self.catalog.iter().filter(|(_, entry)| touched.can_touch(&entry.service));
+            stale.extend(services.map(|(name, _)| name.clone()));
+        }
+        for (client, view) in &mut self.views {
+            self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &stale);
+        }
+        self.regroup(&redefined, listeners_may_differ);
+    }
+
+    /// All services.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// All policies.
+    pub fn policies(&self) -> &Arc<PolicySet> {
+        &self.policies
+    }
+
+    /// The mesh-wide settings.
+    pub fn mesh(&self) -> &Arc<MeshSettings> {
+        &self.mesh
+    }
+
+    /// Which facts about a proxy distinguish anything.
+    pub fn grouping(&self) -> &Arc<Grouping> {
+        &self.grouping
+    }
+
+    /// What a node group is served, and what could not be done for it.
+    pub fn compile(&mut self, group: &NodeGroup) -> Compiled {
+        let input = Input {
+            catalog: self.catalog.clone(),
+            policies: self.view(&group.view).policies.clone(),
+            mesh: self.mesh.clone(),
+        };
+        self.compiler.compile(group, &input)
+    }
+
+    /// Contradictions between documents that arose only because of the services there are: reported, while the
+    /// document first by name counts.
+    pub fn problems(&mut self) -> Vec<Diagnostic> {
+        let mut problems: BTreeSet<Diagnostic> = BTreeSet::new();
+        let everyone = ClientView(self.policies.selectors());
+        for client in [ClientView::default(), everyone] {
+            problems.extend(self.view(&client).problems.values().flatten().cloned());
+        }
+        problems.into_iter().collect()
+    }
+
+    /// Rules whose host, subset, port or client matches nothing there is.
+    pub fn lints(&self) -> Vec<Diagnostic> {
+        policy::check_against(&self.policies, &self.catalog)
+    }
+
+    /// Forgets what was kept for other groups.
+    pub fn retain(&mut self, groups: &[NodeGroup]) {
+        self.compiler.retain(groups);
+        self.views.retain(|client, _| groups.iter().any(|group| group.view == *client));
+    }
+
+    /// What was done so far.
+    pub fn work(&self) -> Work {
+        let crate::compile::Work { units_compiled, resources_encoded } = self.compiler.work();
+        Work { services_resolved: self.services_resolved, units_compiled, resources_encoded }
+    }
+
+    fn view(&mut self, client: &ClientView) -> &View {
+        if !self.views.contains_key(client) {
+            let mut view = View::default();
+            let all = self.catalog.iter().map(|(name, _)| name.clone()).collect();
+            self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &all);
+            self.views.insert(client.clone(), view);
+        }
+        &self.views[client]
+    }
+
+    fn regroup(&mut self, redefined: &[ServiceName], all_may_differ: bool) {
+        let Self { catalog, policies, mesh, grouping, .. } = self;
+        let has_listener = |service: &Service| service.ports.iter().any(|port| mesh.gives_listener(port));
+        let with_listeners = if all_may_differ {
+            let services = catalog.iter().filter(|(_, entry)| has_listener(&entry.service));
+            Arc::new(services.map(|(name, _)| name.clone()).collect())
+        } else {
+            let mut names = grouping.with_listeners.clone();
+            for name in redefined {
+                let wanted = catalog.get(name.as_str()).is_some_and(|entry| has_listener(&entry.service));
+                match (wanted, names.contains(name)) {
+                    (true, false) => drop(Arc::make_mut(&mut names).insert(name.clone())),
+                    (false, true) => drop(Arc::make_mut(&mut names).remove(name)),
+                    (true, true) | (false, false) => {}
+                }
+            }
+            names
+        };
+        let new = Grouping { selectors: policies.selectors(), with_listeners, locality: policies.locality_use() };
+        if **grouping != new {
+            *grouping = Arc::new(new);
+        }
+    }
+}
+
+impl View {
+    /// Resolves the stale services anew; an equal answer keeps its `Arc`. Returns how many were resolved.
+    fn refresh(
+        &mut self,
+        client: &ClientView,
+        policies: &PolicySet,
+        catalog: &Catalog,
+        stale: &BTreeSet<ServiceName>,
+    ) -> u64 {
+        let mut resolved = 0;
+        for name in stale {
+            let Some(entry) = catalog.get(name.as_str()) else {
+                self.policies.remove(name);
+                self.problems.remove(name);
+                continue;
+            };
+            resolved += 1;
+            let answer = policies.resolve(&entry.service, client);
+            if self.policies.get(name).is_none_or(|present| **present != answer.policy) {
+                self.policies.insert(name.clone(), Arc::new(answer.policy));
+            }
+            if answer.problems.is_empty() {
+                self.problems.remove(name);
+            } else {
+                self.problems.insert(name.clone(), answer.problems);
+            }
+        }
+        resolved
+    }
+}
+
+/// Services that are new, gone, or defined differently; a change of endpoints alone is none.
+fn redefined_services(before: &Catalog, after: &Catalog) -> Vec<ServiceName> {
+    let definition = |catalog: &Catalog, name: &ServiceName| catalog.get(name.as_str()).map(|e| e.service.clone());
+    let changed = after.changed_since(before).into_iter();
+    changed.filter(|name| definition(before, name) != definition(after, name)).cloned().collect()
+}

@@ -1,0 +1,166 @@
+//! Rules that match nothing there is: the commonest reason why a policy seems not to apply.
+
+use std::sync::Arc;
+
+use super::{
+    document::{
+        Body, Document, TrafficPolicy,
+        traffic_policy::{Clients, Pattern, Target},
+    },
+    istio::Rule,
+    set::PolicySet,
+};
+use crate::{
+    diagnostic::Diagnostic,
+    model::{Catalog, CatalogEntry, ClientView, NamePattern},
+    yaml::{UniqueMap, nearest},
+};
+
+/// Warnings about hosts, ports, subsets and clients that are not in the catalog.
+pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic> {
+    policies
+        .documents()
+        .flat_map(|document| match &document.body {
+            Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
+            Body::DestinationRule(rule) => destination_rule(document, &rule.host, catalog),
+            Body::Mesh(_) => Vec::new(),
+        })
+        .collect()
+}
+
+fn warning(document: &Document, field: &str, message: String, remedy: Option<String>) -> Diagnostic {
+    let problem = Diagnostic::warning("matches-nothing", document.place_of(field), field, message);
+    Diagnostic { remedy, ..problem }
+}
+
+fn similar_service(name: &str, catalog: &Catalog) -> Option<String> {
+    let names = catalog.iter().map(|(name, _)| name.as_str());
+    nearest(name, names).map(|name| format!("did you mean `{name}`?"))
+}
+
+fn destination_rule(document: &Arc<Document>, host: &str, catalog: &Catalog) -> Vec<Diagnostic> {
+    let matches = Rule::new(document).is_some_and(|rule| catalog.iter().any(|(_, entry)| rule.matches(&entry.service)));
+    if matches {
+        return Vec::new();
+    }
+    let message = format!("no service is called `{host}`: this rule has no effect");
+    vec![warning(document, "spec.host", message, similar_service(host, catalog))]
+}
+
+fn traffic_policy(
+    document: &Arc<Document>,
+    policy: &TrafficPolicy,
+    policies: &PolicySet,
+    catalog: &Catalog,
+) -> Vec<Diagnostic> {
+    let Target { service, labels, port, subset } = &policy.target;
+    let targeted: Vec<&CatalogEntry> = targeted(service.as_ref(), labels.as_ref(), catalog);
+    let mut problems = Vec::new();
+    if targeted.is_empty() {
+        problems.extend(target_problem(document, service.as_ref(), labels.is_some(), catalog));
+    } else {
+        if let Some(port) = port
+            && !targeted.iter().any(|entry| entry.service.ports.iter().any(|found| found.number == *port))
+        {
+            let message = format!("no service it targets has a port {port}: this policy has no effect");
+            problems.push(warning(document, "spec.target.port", message, ports_there_are(&targeted)));
+        }
+        if let Some(subset) = subset {
+            let everyone = ClientView(policies.selectors());
+            let defined = |entry: &&CatalogEntry| {
+                policies.resolve(&entry.service, &everyone).policy.subsets.contains_key(&subset.0)
+            };
+            if !targeted.iter().any(defined) {
+                let message = format!("no service it targets has a subset `{}`: this policy has no effect", subset.0);
+                problems.push(warning(document, "spec.target.subset", message, None));
+            }
+        }
+    }
+    problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
+    problems.extend(empty_subsets(document, policy, &targeted));
+    problems
+}
+
+fn targeted<'a>(
+    service: Option<&Pattern>,
+    labels: Option<&UniqueMap<String, String>>,
+    catalog: &'a Catalog,
+) -> Vec<&'a CatalogEntry> {
+    let has_labels = |entry: &CatalogEntry| {
+        let wanted = labels.map(|labels| &labels.0).into_iter().flatten();
+        wanted
+            .into_iter()
+            .all(|(key, value)| entry.service.labels.get(key.as_str()).is_some_and(|found| **found == **value))
+    };
+    match service {
+        Some(Pattern(name)) if name.is_exact() => catalog.get(name.as_str()).into_iter().collect(),
+        _ => catalog
+            .iter()
+            .filter(|(name, entry)| {
+                service.is_none_or(|Pattern(pattern)| pattern.matches(name.as_str())) && has_labels(entry)
+            })
+            .map(|(_, entry)| entry)
+            .collect(),
+    }
+}
+
+fn target_problem(
+    document: &Document,
+    service: Option<&Pattern>,
+    by_labels: bool,
+    catalog: &Catalog,
+) -> Option<Diagnostic> {
+    match service {
+        Some(Pattern(pattern)) => {
+            let message = format!("no service is called `{pattern}`: this policy has no effect");
+            Some(warning(document, "spec.target.service", message, similar_service(pattern.as_str(), catalog)))
+        }
+        None if by_labels => {
+            let message = "no service has these labels: this policy has no effect".to_owned();
+            Some(warning(document, "spec.target.labels", message, None))
+        }
+        // A policy for all services, while there is none yet.
+        None => None,
+    }
+}
+
+fn ports_there_are(targeted: &[&CatalogEntry]) -> Option<String> {
+    let [entry] = targeted else { return None };
+    let ports: Vec<String> = entry.service.ports.iter().map(|port| port.number.to_string()).collect();
+    Some(format!("{} has {}", entry.service.name, ports.join(", ")))
+}
+
+fn client_problems(document: &Document, clients: Option<&Clients>, catalog: &Catalog) -> Vec<Diagnostic> {
+    let patterns = clients.map_or(&[][..], |Clients { services }| services).iter().enumerate();
+    let unknown = patterns.filter(|(_, Pattern(pattern))| !known(pattern, catalog));
+    unknown
+        .map(|(index, Pattern(pattern))| {
+            let message = format!("`{pattern}` is no service: if it is no workload either, this has no effect");
+            let field = format!("spec.clients.services[{index}]");
+            warning(document, &field, message, similar_service(pattern.as_str(), catalog))
+        })
+        .collect()
+}
+
+fn known(pattern: &NamePattern, catalog: &Catalog) -> bool {
+    catalog.iter().any(|(name, _)| pattern.matches(name.as_str()))
+}
+
+fn empty_subsets(document: &Document, policy: &TrafficPolicy, targeted: &[&CatalogEntry]) -> Vec<Diagnostic> {
+    let [entry] = targeted else { return Vec::new() };
+    let selects = |labels: &UniqueMap<String, String>| {
+        entry.endpoints.iter().any(|endpoint| {
+            labels
+                .0
+                .iter()
+                .all(|(key, value)| endpoint.labels.get(key.as_str()).is_some_and(|found| **found == **value))
+        })
+    };
+    let empty = policy.subsets.iter().enumerate().filter(|(_, subset)| !selects(&subset.labels));
+    empty
+        .map(|(index, subset)| {
+            let message = format!("no endpoint of {} is in subset `{}`", entry.service.name, subset.name.0);
+            warning(document, &format!("spec.subsets[{index}].labels"), message, None)
+        })
+        .collect()
+}

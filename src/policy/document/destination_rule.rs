@@ -1,0 +1,161 @@
+//! Istio's `DestinationRule`, read unmodified. What we do not support is refused by name.
+
+use serde::Deserialize;
+
+use super::{
+    scalar::Unsupported,
+    settings::{ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, Settings},
+    traffic_policy::Subsets,
+};
+use crate::{
+    diagnostic::Diagnostic,
+    yaml::{self, UniqueMap},
+};
+
+/// `spec` of a `DestinationRule`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DestinationRule {
+    /// A short name, a full name, or a wildcard `*.shop.svc.cluster.local`.
+    pub host: String,
+    /// For every subset and port that says nothing itself.
+    #[serde(default)]
+    pub traffic_policy: Option<RulePolicy>,
+    /// Named subsets of the endpoints.
+    #[serde(default)]
+    pub subsets: Vec<RuleSubset>,
+    /// Only `["*"]`, the default, is supported.
+    #[serde(default)]
+    pub export_to: Vec<String>,
+    #[serde(default)]
+    workload_selector: Option<Unsupported>,
+}
+
+/// `trafficPolicy`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RulePolicy {
+    /// The blocks.
+    pub load_balancer: Option<LoadBalancer>,
+    /// The blocks.
+    pub connection_pool: Option<ConnectionPool>,
+    /// The blocks.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// The blocks.
+    pub retry_budget: Option<RetryBudget>,
+    /// Each replaces the whole policy for its port.
+    pub port_level_settings: Vec<PortPolicy>,
+    tls: Option<Unsupported>,
+    tunnel: Option<Unsupported>,
+    proxy_protocol: Option<Unsupported>,
+}
+
+/// An entry of `portLevelSettings`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PortPolicy {
+    /// Which port.
+    pub port: PortSelector,
+    /// The blocks.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
+    /// The blocks.
+    #[serde(default)]
+    pub connection_pool: Option<ConnectionPool>,
+    /// The blocks.
+    #[serde(default)]
+    pub outlier_detection: Option<OutlierDetection>,
+    #[serde(default)]
+    tls: Option<Unsupported>,
+}
+
+/// `port` of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PortSelector {
+    /// By number.
+    pub number: std::num::NonZeroU16,
+}
+
+/// An entry of `subsets`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuleSubset {
+    /// What rules call it.
+    pub name: Subsets,
+    /// All must be there.
+    #[serde(default)]
+    pub labels: UniqueMap<String, String>,
+    /// Overrides the rule's policy block by block.
+    #[serde(default)]
+    pub traffic_policy: Option<RulePolicy>,
+}
+
+impl RulePolicy {
+    /// The four blocks as settings.
+    pub fn blocks(&self) -> Settings {
+        let Self { load_balancer, connection_pool, outlier_detection, retry_budget, .. } = self;
+        Settings {
+            load_balancer: load_balancer.clone(),
+            connection_pool: connection_pool.clone(),
+            outlier_detection: outlier_detection.clone(),
+            retry_budget: retry_budget.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+impl PortPolicy {
+    /// The blocks as settings; a port has no retry budget.
+    pub fn blocks(&self) -> Settings {
+        let Self { port: _, load_balancer, connection_pool, outlier_detection, tls: _ } = self;
+        Settings {
+            load_balancer: load_balancer.clone(),
+            connection_pool: connection_pool.clone(),
+            outlier_detection: outlier_detection.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// What the types cannot see: Istio's own validation, as far as it concerns what we support.
+pub(super) fn check(rule: &DestinationRule, source: &yaml::Document) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let error = |path: &str, message: &str, remedy: &str| {
+        Diagnostic::error("invalid-value", source.place(path), path, message).remedy(remedy)
+    };
+    if rule.host.is_empty() {
+        problems.push(error("spec.host", "`host` is empty", "name the service"));
+    }
+    if !rule.export_to.is_empty() && rule.export_to != ["*"] {
+        problems.push(error("spec.exportTo", "only `[\"*\"]` is supported", "remove `exportTo`"));
+    }
+    if let Some(policy) = &rule.traffic_policy {
+        check_policy(policy, "spec.trafficPolicy", source, &mut problems);
+    }
+    for (index, subset) in rule.subsets.iter().enumerate() {
+        let path = format!("spec.subsets[{index}]");
+        if rule.subsets[..index].iter().any(|earlier| earlier.name == subset.name) {
+            let message = format!("subset `{}` is defined twice", subset.name.0);
+            problems.push(error(&format!("{path}.name"), &message, "rename one of the two"));
+        }
+        if let Some(policy) = &subset.traffic_policy {
+            check_policy(policy, &format!("{path}.trafficPolicy"), source, &mut problems);
+        }
+    }
+    problems
+}
+
+fn check_policy(policy: &RulePolicy, path: &str, source: &yaml::Document, problems: &mut Vec<Diagnostic>) {
+    let check = super::super::settings_check::check;
+    problems.extend(check(&policy.blocks(), path, source));
+    for (index, port) in policy.port_level_settings.iter().enumerate() {
+        let path = format!("{path}.portLevelSettings[{index}]");
+        problems.extend(check(&port.blocks(), &path, source));
+        if policy.port_level_settings[..index].iter().any(|earlier| earlier.port == port.port) {
+            let message = format!("port {} has settings twice", port.port.number);
+            problems
+                .push(Diagnostic::error("invalid-value", source.place(&path), path, message).remedy("merge the two"));
+        }
+    }
+}

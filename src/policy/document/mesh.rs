@@ -1,0 +1,109 @@
+//! `Mesh`: mesh-wide settings that are not traffic policy, as written.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Deserializer};
+
+use super::scalar::Unsupported;
+use crate::{
+    model::{ListenerPorts, MeshSettings, mesh::AddressRange},
+    yaml::invalid,
+};
+
+/// `spec` of a `Mesh`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Mesh {
+    outbound: Outbound,
+    addresses: Option<Addresses>,
+    outbound_traffic: Option<OutboundTraffic>,
+    ca_certificates: Option<String>,
+    require_owner: Option<bool>,
+    access_log: Option<AccessLog>,
+    default_traffic_policy: Option<Unsupported>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Outbound {
+    address: Option<IpAddr>,
+    port: Option<std::num::NonZeroU16>,
+    listeners: Option<Listeners>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Listeners {
+    Tcp,
+    All,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum OutboundTraffic {
+    RegistryOnly,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AccessLog {
+    path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Addresses(AddressRange);
+
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let remedy = "write an IPv4 network with a prefix of at most 30 bits, for example `127.64.0.0/10`";
+        let network = text.split_once('/').and_then(|(first, prefix)| {
+            let (first, prefix): (Ipv4Addr, u8) = (first.parse().ok()?, prefix.parse().ok()?);
+            (prefix <= 30).then_some((first, prefix))
+        });
+        let Some((first, prefix)) = network else {
+            return Err(invalid(format_args!("`{text}` is no network of addresses"), remedy));
+        };
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+        let network = Ipv4Addr::from(u32::from(first) & mask);
+        if network != first {
+            let sentence = format!("`{text}` has bits set behind its prefix");
+            return Err(invalid(sentence, format_args!("write `{network}/{prefix}`")));
+        }
+        Ok(Self(AddressRange { first, prefix }))
+    }
+}
+
+impl Mesh {
+    /// Complete, with the defaults of [`MeshSettings`].
+    pub fn effective(&self) -> MeshSettings {
+        let Self {
+            outbound: Outbound { address, port, listeners },
+            addresses,
+            // There is one value so far, and it is the default.
+            outbound_traffic: _,
+            ca_certificates,
+            require_owner,
+            access_log,
+            default_traffic_policy: _,
+        } = self;
+        let default = MeshSettings::default();
+        MeshSettings {
+            outbound: SocketAddr::new(
+                address.unwrap_or(default.outbound.ip()),
+                port.map_or(default.outbound.port(), std::num::NonZeroU16::get),
+            ),
+            listeners: match listeners {
+                Some(Listeners::Tcp) => ListenerPorts::Tcp,
+                Some(Listeners::All) => ListenerPorts::All,
+                Some(Listeners::None) => ListenerPorts::None,
+                None => default.listeners,
+            },
+            addresses: addresses.map_or(default.addresses, |Addresses(range)| range),
+            ca_certificates: ca_certificates.as_deref().map_or(default.ca_certificates, Into::into),
+            access_log: access_log.as_ref().map(|log| log.path.as_str().into()),
+            require_owner: require_owner.unwrap_or(default.require_owner),
+        }
+    }
+}

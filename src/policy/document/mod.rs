@@ -1,0 +1,223 @@
+//! Policy documents as written: read into types, each value still knowing its place.
+//!
+//! A file is a stream of documents, each `apiVersion`, `kind`, `metadata`, `spec`. What is not supported is an error
+//! that says so: a document is never ignored.
+
+pub mod destination_rule;
+pub mod mesh;
+pub mod metadata;
+pub mod scalar;
+pub mod settings;
+pub mod traffic_policy;
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+pub use self::{
+    destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata, settings::Settings,
+    traffic_policy::TrafficPolicy,
+};
+use crate::{
+    diagnostic::{Diagnostic, Place, SourceFile},
+    yaml::{self, did_you_mean},
+};
+
+const CHANCERY: &[&str] = &["chancery.dev/v1alpha1"];
+const ISTIO: &[&str] = &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
+const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1"];
+
+/// The kinds there are, with the versions each is read in, and how far it is supported.
+const KINDS: &[(&str, &[&str], Support)] = &[
+    ("TrafficPolicy", CHANCERY, Support::Full),
+    ("Mesh", CHANCERY, Support::Full),
+    ("DestinationRule", ISTIO, Support::Full),
+    ("Dependencies", CHANCERY, Support::NotYet),
+    ("VirtualService", ISTIO, Support::NotYet),
+    ("ServiceEntry", ISTIO, Support::NotYet),
+    ("Sidecar", ISTIO, Support::NotYet),
+    ("HTTPRoute", GATEWAY_API, Support::NotYet),
+    ("GRPCRoute", GATEWAY_API, Support::NotYet),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Support {
+    Full,
+    NotYet,
+}
+
+/// A document that was read.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Kind, namespace and name.
+    pub id: DocumentId,
+    /// Who owns it and the like.
+    pub metadata: Metadata,
+    /// What it says.
+    pub body: Body,
+    source: Arc<yaml::Document>,
+}
+
+/// What tells documents apart; printed as `KIND/NAME`, or `KIND/NAMESPACE/NAME` where a namespace is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentId {
+    /// For example `TrafficPolicy`.
+    pub kind: Arc<str>,
+    /// Absent = none is written.
+    pub namespace: Option<Arc<str>>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, namespace, name } = self;
+        match namespace {
+            None => write!(f, "{kind}/{name}"),
+            Some(namespace) => write!(f, "{kind}/{namespace}/{name}"),
+        }
+    }
+}
+
+/// What a document says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Our own dialect.
+    TrafficPolicy(Box<TrafficPolicy>),
+    /// Istio's.
+    DestinationRule(Box<DestinationRule>),
+    /// Mesh-wide settings.
+    Mesh(Box<Mesh>),
+}
+
+/// Equal documents say the same; where they stand plays no part.
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { id, metadata, body, source: _ } = self;
+        *id == other.id && *metadata == other.metadata && *body == other.body
+    }
+}
+
+impl Eq for Document {}
+
+impl Document {
+    /// Where the document begins.
+    pub fn place(&self) -> Place {
+        self.source.start()
+    }
+
+    /// Where the field at a path below the document's root stands: its key, or what is nearest above.
+    pub fn place_of(&self, path: &str) -> Place {
+        self.source.key_place(path)
+    }
+
+    /// Its printed name.
+    pub fn name(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// The documents of one file, and what is wrong with it.
+#[derive(Debug, Clone, Default)]
+pub struct FileDocuments {
+    /// Those that could be read.
+    pub documents: Vec<Arc<Document>>,
+    /// Errors and warnings.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Reads a file; every problem of every document is reported.
+pub fn read_file(file: &Arc<SourceFile>) -> FileDocuments {
+    let yaml::Parsed { documents, problems } = yaml::parse(file);
+    let mut read = FileDocuments { documents: Vec::new(), problems };
+    for source in documents {
+        match read_document(Arc::new(source)) {
+            Ok((document, warnings)) => {
+                read.problems.extend(warnings);
+                read.documents.push(Arc::new(document));
+            }
+            Err(problems) => read.problems.extend(problems),
+        }
+    }
+    read
+}
+
+/// What every document has; `T` is its `spec`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, bound = "T: serde::de::DeserializeOwned")]
+struct Envelope<T> {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    metadata: Metadata,
+    spec: T,
+    /// Kubernetes writes it; it has no meaning here.
+    #[serde(default, rename = "status")]
+    _status: serde::de::IgnoredAny,
+}
+
+type ReadDocument = Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>>;
+
+fn read_document(source: Arc<yaml::Document>) -> ReadDocument {
+    let kind = supported_kind(&source).map_err(|problem| vec![problem])?;
+    match kind {
+        "TrafficPolicy" => read_as(source, kind, |spec| Body::TrafficPolicy(Box::new(spec)), traffic_policy::check),
+        "DestinationRule" => {
+            read_as(source, kind, |spec| Body::DestinationRule(Box::new(spec)), destination_rule::check)
+        }
+        _ => read_as(source, kind, |spec| Body::Mesh(Box::new(spec)), |_: &Mesh, _| Vec::new()),
+    }
+}
+
+/// Reads a document of a known kind. `check` finds what types cannot: values that are wrong together.
+fn read_as<T: DeserializeOwned>(
+    source: Arc<yaml::Document>,
+    kind: &str,
+    body: impl FnOnce(T) -> Body,
+    check: impl FnOnce(&T, &yaml::Document) -> Vec<Diagnostic>,
+) -> ReadDocument {
+    let Envelope { metadata, spec, .. } = source.decode::<Envelope<T>>()?;
+    let problems = check(&spec, &source);
+    if problems.iter().any(|problem| problem.level == crate::diagnostic::Level::Error) {
+        return Err(problems);
+    }
+    let id = DocumentId {
+        kind: kind.into(),
+        namespace: metadata.namespace.as_deref().map(Arc::from),
+        name: metadata.name.as_str().into(),
+    };
+    Ok((Document { id, metadata, body: body(spec), source }, problems))
+}
+
+/// The document's kind, if it is one that is supported, in a version that is.
+fn supported_kind(source: &yaml::Document) -> Result<&'static str, Diagnostic> {
+    let Some(written) = source.text("kind") else {
+        return Err(Diagnostic::error("missing-field", source.start(), "kind", "this document has no `kind`")
+            .remedy("a policy document has `apiVersion`, `kind`, `metadata` and `spec`"));
+    };
+    let Some(&(kind, versions, support)) = KINDS.iter().find(|(kind, ..)| *kind == written) else {
+        let problem = Diagnostic::error(
+            "unknown-kind",
+            source.place("kind"),
+            "kind",
+            format!("`{written}` is no kind of policy"),
+        );
+        let remedy = did_you_mean(written, KINDS.iter().map(|(kind, ..)| *kind));
+        return Err(Diagnostic { remedy, ..problem });
+    };
+    let version = source.text("apiVersion").unwrap_or_default();
+    if !versions.contains(&version) {
+        let message = format!("a {kind} has no apiVersion `{version}`");
+        let problem = Diagnostic::error("unknown-kind", source.place("apiVersion"), "apiVersion", message);
+        return Err(problem.remedy(format!("write one of: {}", versions.join(", "))));
+    }
+    match support {
+        Support::Full => Ok(kind),
+        Support::NotYet => {
+            let message = format!("a {kind} is not supported yet");
+            let problem = Diagnostic::error("unsupported", source.place("kind"), "kind", message);
+            Err(problem.remedy("take it out of the policies: it would have no effect"))
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `TrafficPolicy`: our own dialect. Settings for a target, optionally only as seen by some clients.
+
+use serde::{Deserialize, Deserializer};
+
+use super::{
+    scalar::{Span, Unsupported},
+    settings::{ConnectionPool, HealthCheck, LoadBalancer, OutlierDetection, Retries, RetryBudget, Settings},
+};
+use crate::{
+    diagnostic::Diagnostic,
+    model::{NamePattern, SubsetName},
+    yaml::{self, UniqueMap},
+};
+
+/// `spec` of a `TrafficPolicy`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TrafficPolicy {
+    /// Which services; absent = all.
+    pub target: Target,
+    /// Only as seen by these workloads; absent = by all.
+    pub clients: Option<Clients>,
+    /// Subsets of the target service.
+    pub subsets: Vec<Subset>,
+    load_balancer: Option<LoadBalancer>,
+    connection_pool: Option<ConnectionPool>,
+    outlier_detection: Option<OutlierDetection>,
+    health_checks: Option<Vec<HealthCheck>>,
+    retry_budget: Option<RetryBudget>,
+    timeout: Option<Span>,
+    retries: Option<Retries>,
+    tls: Option<Unsupported>,
+    proxy_protocol: Option<Unsupported>,
+}
+
+/// Which services a policy is for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Target {
+    /// A name or a pattern.
+    pub service: Option<Pattern>,
+    /// The service's labels; all must be there.
+    pub labels: Option<UniqueMap<String, String>>,
+    /// One port, by its number.
+    pub port: Option<std::num::NonZeroU16>,
+    /// One subset.
+    pub subset: Option<Subsets>,
+}
+
+/// The workloads that a policy is for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Clients {
+    /// Names or patterns.
+    pub services: Vec<Pattern>,
+}
+
+/// A name or a pattern, as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(pub NamePattern);
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Err(yaml::invalid("an empty name matches nothing", "write a name, or a pattern such as `pay-*`"));
+        }
+        Ok(Self(NamePattern::new(&text)))
+    }
+}
+
+/// A subset's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subsets(pub SubsetName);
+
+impl<'de> Deserialize<'de> for Subsets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        SubsetName::new(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A subset: the endpoints that have all these labels.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Subset {
+    /// What rules call it.
+    pub name: Subsets,
+    /// All must be there; none = every endpoint.
+    #[serde(default)]
+    pub labels: UniqueMap<String, String>,
+}
+
+impl TrafficPolicy {
+    /// The settings, which stand directly under `spec`.
+    pub fn settings(&self) -> Settings {
+        let Self {
+            target: _,
+            clients: _,
+            subsets: _,
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            health_checks,
+            retry_budget,
+            timeout,
+            retries,
+            tls: _,
+            proxy_protocol: _,
+        } = self;
+        Settings {
+            load_balancer: load_balancer.clone(),
+            connection_pool: connection_pool.clone(),
+            outlier_detection: outlier_detection.clone(),
+            health_checks: health_checks.clone(),
+            retry_budget: retry_budget.clone(),
+            timeout: *timeout,
+            retries: retries.clone(),
+        }
+    }
+}
+
+/// What the types cannot see.
+pub(super) fn check(policy: &TrafficPolicy, source: &yaml::Document) -> Vec<Diagnostic> {
+    let mut problems = super::super::settings_check::check(&policy.settings(), "spec", source);
+    let Target { service, labels, .. } = &policy.target;
+    if service.is_some() && labels.is_some() {
+        let place = source.key_place("spec.target.labels");
+        let message = "a target names services either by `service` or by `labels`";
+        problems.push(Diagnostic::error("invalid-value", place, "spec.target.labels", message).remedy("remove one"));
+    }
+    for (index, subset) in policy.subsets.iter().enumerate() {
+        let path = format!("spec.subsets[{index}].name");
+        if policy.subsets[..index].iter().any(|earlier| earlier.name == subset.name) {
+            let message = format!("subset `{}` is defined twice", subset.name.0);
+            problems.push(
+                Diagnostic::error("duplicate-subset", source.place(&path), path, message)
+                    .remedy("rename one of the two"),
+            );
+        }
+    }
+    if !policy.subsets.is_empty() && !service.as_ref().is_some_and(|Pattern(pattern)| pattern.is_exact()) {
+        let message = "subsets are those of one service";
+        problems.push(
+            Diagnostic::error("invalid-value", source.key_place("spec.subsets"), "spec.subsets", message)
+                .remedy("name the service in `spec.target.service`"),
+        );
+    }
+    problems
+}

@@ -1,0 +1,295 @@
+//! DestinationRules by Istio's own rules: which ones apply to a service, and what they come to for a port and subset.
+//!
+//! The result is one layer among others (`policy::merge`). What Istio implies is made explicit here, so that nothing
+//! behind this module needs to know the dialect: a bare `outlierDetection` ejects after Envoy's five 5xx and turns on
+//! locality failover, 0 of a plain number means "not set", `portLevelSettings` replace the whole policy.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    document::{
+        Body, DestinationRule, Document, Settings,
+        destination_rule::{RulePolicy, RuleSubset},
+        scalar::{Count, WholePercent},
+        settings::{ConnectionPool, LoadBalancer, LocalityLbSetting, OutlierDetection, RetryBudget},
+    },
+    leaves::flatten,
+    merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank},
+};
+use crate::model::{NamePattern, Service, SubsetName, service::Port};
+
+/// The namespace of a document that writes none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// A DestinationRule and the hosts it can mean.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub document: Arc<Document>,
+    host: NamePattern,
+    /// A short host with the document's namespace behind it.
+    full_host: NamePattern,
+    namespace: Arc<str>,
+}
+
+impl Rule {
+    /// `None` for a document of another kind.
+    pub fn new(document: &Arc<Document>) -> Option<Self> {
+        let Body::DestinationRule(rule) = &document.body else { return None };
+        let namespace: Arc<str> = document.id.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.into());
+        let full_host = match rule.host.contains('.') {
+            true => rule.host.clone(),
+            false => format!("{}.{namespace}.svc.cluster.local", rule.host),
+        };
+        Some(Self {
+            document: document.clone(),
+            host: NamePattern::new(&rule.host),
+            full_host: NamePattern::new(&full_host),
+            namespace,
+        })
+    }
+
+    fn rule(&self) -> &DestinationRule {
+        match &self.document.body {
+            Body::DestinationRule(rule) => rule,
+            Body::TrafficPolicy(_) | Body::Mesh(_) => unreachable!("`Rule::new` takes DestinationRules only"),
+        }
+    }
+
+    /// Whether the host means this service: by its full name, else by the name as written.
+    pub fn matches(&self, service: &Service) -> bool {
+        let by_host = |pattern: &NamePattern| {
+            pattern.matches(service.name.as_str()) || service.hosts.iter().any(|host| pattern.matches(host.as_str()))
+        };
+        by_host(&self.full_host) || by_host(&self.host)
+    }
+}
+
+impl Rule {
+    /// Whether it has shares between localities, or outlier detection, which implies failover.
+    pub fn reads_client_locality(&self) -> bool {
+        let rule = self.rule();
+        let reads = |settings: Settings| {
+            let locality = settings.load_balancer.and_then(|balancer| balancer.locality_lb_setting);
+            settings.outlier_detection.is_some() || locality.is_some_and(|setting| setting.distribute.is_some())
+        };
+        let policies = rule.traffic_policy.iter().chain(rule.subsets.iter().filter_map(|s| s.traffic_policy.as_ref()));
+        policies.into_iter().any(|policy| {
+            reads(policy.blocks()) || policy.port_level_settings.iter().any(|entry| reads(entry.blocks()))
+        })
+    }
+}
+
+/// The namespace a service is read to be in: off its `NAME.NAMESPACE.svc.cluster.local` host.
+fn namespace_of(service: &Service) -> &str {
+    let namespaces = service.hosts.iter().filter_map(|host| {
+        let (_, rest) = host.as_str().split_once('.')?;
+        rest.strip_suffix(".svc.cluster.local")
+    });
+    namespaces.into_iter().next().unwrap_or(DEFAULT_NAMESPACE)
+}
+
+/// The rules that apply to a service, in the order in which they count: an exact host beats a wildcard and a longer
+/// wildcard a shorter, the service's own namespace beats others; then the oldest, then by name and namespace.
+pub(super) fn applicable<'a>(rules: impl Iterator<Item = &'a Rule>, service: &Service) -> Vec<&'a Rule> {
+    let mut rules: Vec<&Rule> = rules.filter(|rule| rule.matches(service)).collect();
+    rules.sort_by(|a, b| a.host.cmp_specificity(&b.host).then_with(|| age(a).cmp(&age(b))));
+    let Some(best) = rules.first().map(|rule| rule.host.clone()) else { return rules };
+    rules.retain(|rule| rule.host.cmp_specificity(&best).is_eq());
+    let own = namespace_of(service);
+    let namespace = match rules.iter().any(|rule| *rule.namespace == *own) {
+        true => own.into(),
+        false => rules[0].namespace.clone(),
+    };
+    rules.retain(|rule| rule.namespace == namespace);
+    rules
+}
+
+/// Those with a timestamp first, the oldest first; then by name.
+fn age(rule: &Rule) -> (bool, Option<&str>, &str, &str) {
+    let created = rule.document.metadata.creation_timestamp.as_deref();
+    (created.is_none(), created, &rule.document.id.name, &rule.namespace)
+}
+
+/// The subsets the rules define; of two with one name the first counts.
+pub(super) fn subsets<'a>(rules: &[&'a Rule]) -> BTreeMap<SubsetName, (&'a RuleSubset, Arc<Document>)> {
+    let mut subsets = BTreeMap::new();
+    for rule in rules {
+        for subset in &rule.rule().subsets {
+            subsets.entry(subset.name.0.clone()).or_insert_with(|| (subset, rule.document.clone()));
+        }
+    }
+    subsets
+}
+
+/// What the rules come to for a port, and a subset of it.
+pub(super) fn layer(rules: &[&Rule], port: &Port, subset: Option<&SubsetName>) -> Option<Layer> {
+    let mut blocks = Blocks::default();
+    let top = rules.iter().find_map(|rule| Some((*rule, rule.rule().traffic_policy.as_ref()?)));
+    if let Some((rule, policy)) = top {
+        blocks = Blocks::of_policy(&rule.document, policy, "spec.trafficPolicy", port);
+    }
+    let narrowed = subset.and_then(|name| {
+        rules.iter().find_map(|rule| {
+            let index = rule.rule().subsets.iter().position(|subset| subset.name.0 == *name)?;
+            Some((*rule, index))
+        })
+    });
+    if let Some((rule, index)) = narrowed
+        && let Some(policy) = &rule.rule().subsets[index].traffic_policy
+    {
+        blocks.narrow(&rule.document, policy, &format!("spec.subsets[{index}].trafficPolicy"), port);
+    }
+    blocks.make_explicit();
+    let leaves = blocks.leaves();
+    let rank =
+        Rank { target: TargetRank::DestinationRule, narrowing: NarrowingRank::Nothing, clients: ClientsRank::All };
+    (!leaves.is_empty()).then_some(Layer { rank, leaves })
+}
+
+/// A block of a policy and where it stands.
+#[derive(Debug, Clone)]
+struct Block<T> {
+    value: T,
+    document: Arc<Document>,
+    path: String,
+}
+
+/// The blocks that count.
+#[derive(Debug, Default)]
+struct Blocks {
+    load_balancer: Option<Block<LoadBalancer>>,
+    connection_pool: Option<Block<ConnectionPool>>,
+    outlier_detection: Option<Block<OutlierDetection>>,
+    retry_budget: Option<Block<RetryBudget>>,
+}
+
+impl Blocks {
+    /// A policy for a port: an entry of `portLevelSettings` replaces all of it.
+    fn of_policy(document: &Arc<Document>, policy: &RulePolicy, path: &str, port: &Port) -> Self {
+        match port_entry(policy, port) {
+            Some((index, settings)) => {
+                Self::of_settings(document, &settings, &format!("{path}.portLevelSettings[{index}]"))
+            }
+            None => Self::of_settings(document, &policy.blocks(), path),
+        }
+    }
+
+    fn of_settings(document: &Arc<Document>, settings: &Settings, path: &str) -> Self {
+        fn block<T: Clone>(value: &Option<T>, document: &Arc<Document>, path: &str) -> Option<Block<T>> {
+            let value = value.clone()?;
+            Some(Block { value, document: document.clone(), path: path.to_owned() })
+        }
+        Self {
+            load_balancer: block(&settings.load_balancer, document, path),
+            connection_pool: block(&settings.connection_pool, document, path),
+            outlier_detection: block(&settings.outlier_detection, document, path),
+            retry_budget: block(&settings.retry_budget, document, path),
+        }
+    }
+
+    /// A subset overrides block by block; where it has an entry for the port, that entry replaces the first three
+    /// blocks even where it says nothing.
+    fn narrow(&mut self, document: &Arc<Document>, policy: &RulePolicy, path: &str, port: &Port) {
+        let own = Self::of_settings(document, &policy.blocks(), path);
+        self.retry_budget = own.retry_budget.or(self.retry_budget.take());
+        if let Some((index, settings)) = port_entry(policy, port) {
+            let entry = Self::of_settings(document, &settings, &format!("{path}.portLevelSettings[{index}]"));
+            self.load_balancer = entry.load_balancer;
+            self.connection_pool = entry.connection_pool;
+            self.outlier_detection = entry.outlier_detection;
+        } else {
+            self.load_balancer = own.load_balancer.or(self.load_balancer.take());
+            self.connection_pool = own.connection_pool.or(self.connection_pool.take());
+            self.outlier_detection = own.outlier_detection.or(self.outlier_detection.take());
+        }
+    }
+
+    /// Writes out what Istio implies.
+    fn make_explicit(&mut self) {
+        if let Some(block) = &mut self.connection_pool {
+            unset_zeros(&mut block.value);
+        }
+        if let Some(block) = &mut self.outlier_detection {
+            imply_enforcement(&mut block.value);
+        }
+        self.imply_locality();
+    }
+
+    /// Locality failover comes with outlier detection and only with it; shares (`distribute`) need none.
+    fn imply_locality(&mut self) {
+        let written = self.load_balancer.as_ref().and_then(|block| block.value.locality_lb_setting.clone());
+        let implied = match (&self.outlier_detection, written) {
+            (_, Some(setting)) if setting.distribute.is_some() => Some(setting),
+            (_, Some(setting)) if setting.enabled == Some(false) => Some(setting),
+            (Some(_), setting) => Some(LocalityLbSetting { enabled: Some(true), ..setting.unwrap_or_default() }),
+            (None, _) => None,
+        };
+        if let Some(block) = &mut self.load_balancer {
+            block.value.locality_lb_setting = implied;
+        } else if let (Some(_), Some(outlier)) = (&implied, &self.outlier_detection) {
+            self.load_balancer = Some(Block {
+                value: LoadBalancer { locality_lb_setting: implied, ..LoadBalancer::default() },
+                document: outlier.document.clone(),
+                path: outlier.path.clone(),
+            });
+        }
+    }
+
+    fn leaves(self) -> BTreeMap<String, Leaf> {
+        let Self { load_balancer, connection_pool, outlier_detection, retry_budget } = self;
+        let mut leaves = BTreeMap::new();
+        let mut add = |settings: Settings, document: Arc<Document>, path: String| {
+            for (setting, value) in flatten(&settings) {
+                let field = format!("{path}.{setting}");
+                leaves.insert(setting, Leaf { value, document: document.clone(), field });
+            }
+        };
+        if let Some(Block { value, document, path }) = load_balancer {
+            add(Settings { load_balancer: Some(value), ..Settings::default() }, document, path);
+        }
+        if let Some(Block { value, document, path }) = connection_pool {
+            add(Settings { connection_pool: Some(value), ..Settings::default() }, document, path);
+        }
+        if let Some(Block { value, document, path }) = outlier_detection {
+            add(Settings { outlier_detection: Some(value), ..Settings::default() }, document, path);
+        }
+        if let Some(Block { value, document, path }) = retry_budget {
+            add(Settings { retry_budget: Some(value), ..Settings::default() }, document, path);
+        }
+        leaves
+    }
+}
+
+fn port_entry(policy: &RulePolicy, port: &Port) -> Option<(usize, Settings)> {
+    let index = policy.port_level_settings.iter().position(|entry| entry.port.number == port.number)?;
+    Some((index, policy.port_level_settings[index].blocks()))
+}
+
+fn unset_zeros(pool: &mut ConnectionPool) {
+    let unset = |count: &mut Option<Count>| *count = count.filter(|count| count.0 > 0);
+    if let Some(tcp) = &mut pool.tcp {
+        unset(&mut tcp.max_connections);
+    }
+    if let Some(http) = &mut pool.http {
+        unset(&mut http.http1_max_pending_requests);
+        unset(&mut http.http2_max_requests);
+        unset(&mut http.max_requests_per_connection);
+        unset(&mut http.max_retries);
+        unset(&mut http.max_concurrent_streams);
+    }
+}
+
+/// Success rate is off; 5xx stay at Envoy's five, enforced, unless said otherwise; gateway errors count when set.
+fn imply_enforcement(outlier: &mut OutlierDetection) {
+    let enforced = |count: Option<Count>, absent: u32| match count {
+        Some(Count(0)) => WholePercent(0),
+        Some(Count(_)) => WholePercent(100),
+        None => WholePercent(absent),
+    };
+    outlier.enforcing_success_rate.get_or_insert(WholePercent(0));
+    outlier.enforcing_consecutive5xx.get_or_insert(enforced(outlier.consecutive5xx_errors, 100));
+    outlier.enforcing_consecutive_gateway_failure.get_or_insert(enforced(outlier.consecutive_gateway_errors, 0));
+    outlier.max_ejection_percent = outlier.max_ejection_percent.filter(|percent| percent.0 > 0);
+    // Said for the reader of the merged settings; it has no meaning of its own.
+    outlier.consecutive_errors = None;
+}

@@ -1,0 +1,133 @@
+//! The policies in force while files come and go: a pure keeper of the last good content.
+//!
+//! A file that does not parse or check keeps its last good content while the others take effect. Of two files that
+//! contradict each other, the one that changed keeps its old content. On the first load there is no old content:
+//! then every problem is reported, and the caller decides whether to go on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    document::{Document, read_file},
+    set::PolicySet,
+};
+use crate::diagnostic::{Diagnostic, Level, SourceFile};
+
+/// Files by path, each with its newest and its last good content.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    files: BTreeMap<Arc<str>, File>,
+    policies: Arc<PolicySet>,
+    problems: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    newest: Arc<SourceFile>,
+    /// What is wrong with the newest content on its own.
+    problems: Vec<Diagnostic>,
+    /// What counts; of a file that never was good, nothing.
+    good: Vec<Arc<Document>>,
+}
+
+impl Library {
+    /// The policies in force.
+    pub fn policies(&self) -> &Arc<PolicySet> {
+        &self.policies
+    }
+
+    /// What is wrong with the newest contents.
+    pub fn problems(&self) -> &[Diagnostic] {
+        &self.problems
+    }
+
+    /// Whether an error is among the problems.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.level == Level::Error)
+    }
+
+    /// Takes the newest contents of all files. Only contents that changed are read.
+    pub fn update<'a>(&mut self, newest: impl IntoIterator<Item = &'a Arc<SourceFile>>) {
+        let before = std::mem::take(&mut self.files);
+        let mut candidates = BTreeMap::new();
+        let mut changed = Vec::new();
+        for source in newest {
+            let old = before.get(&source.path);
+            let file = match old {
+                Some(old) if Arc::ptr_eq(&old.newest, source) || old.newest == *source => old.clone(),
+                _ => {
+                    changed.push(source.path.clone());
+                    read(source, old)
+                }
+            };
+            candidates.insert(source.path.clone(), file);
+        }
+        let (policies, conflicts) = build(&candidates);
+        if conflicts.is_empty() || before.is_empty() {
+            self.accept(candidates, policies, conflicts);
+        } else {
+            self.accept_one_by_one(candidates, &before, &changed);
+        }
+    }
+
+    /// Some of the changed files contradict others: each is taken on its own, and keeps its old content where the
+    /// whole would have more conflicts with the new one.
+    fn accept_one_by_one(
+        &mut self,
+        mut files: BTreeMap<Arc<str>, File>,
+        before: &BTreeMap<Arc<str>, File>,
+        changed: &[Arc<str>],
+    ) {
+        let old_documents = |path: &Arc<str>| before.get(path).map(|file| file.good.clone()).unwrap_or_default();
+        let mut newest = BTreeMap::new();
+        for path in changed {
+            if let Some(file) = files.get_mut(path) {
+                newest.insert(path.clone(), std::mem::replace(&mut file.good, old_documents(path)));
+            }
+        }
+        let (mut policies, mut conflicts) = build(&files);
+        let mut refused = Vec::new();
+        for (path, documents) in newest {
+            let Some(file) = files.get_mut(&path) else { continue };
+            let old = std::mem::replace(&mut file.good, documents);
+            let (next, now) = build(&files);
+            if now.len() <= conflicts.len() {
+                (policies, conflicts) = (next, now);
+            } else {
+                refused.extend(now.into_iter().filter(|problem| !conflicts.contains(problem)));
+                if let Some(file) = files.get_mut(&path) {
+                    file.good = old;
+                }
+            }
+        }
+        conflicts.extend(refused);
+        self.accept(files, policies, conflicts);
+    }
+
+    fn accept(&mut self, files: BTreeMap<Arc<str>, File>, policies: PolicySet, conflicts: Vec<Diagnostic>) {
+        self.problems = files.values().flat_map(|file| file.problems.iter().cloned()).chain(conflicts).collect();
+        self.files = files;
+        self.policies = Arc::new(policies);
+    }
+}
+
+fn read(source: &Arc<SourceFile>, old: Option<&File>) -> File {
+    let read = read_file(source);
+    let is_good = !read.problems.iter().any(|problem| problem.level == Level::Error);
+    let good = match (is_good, old) {
+        (false, Some(old)) => old.good.clone(),
+        (true, Some(old)) => keep_equal(read.documents, &old.good),
+        (_, None) => read.documents,
+    };
+    File { newest: source.clone(), problems: read.problems, good }
+}
+
+/// Documents with a new place are new values, so that diagnostics point to where they stand now; only a document
+/// whose text did not move at all stays the one it was.
+fn keep_equal(new: Vec<Arc<Document>>, old: &[Arc<Document>]) -> Vec<Arc<Document>> {
+    let same = |a: &Arc<Document>, b: &Arc<Document>| a == b && a.place().line == b.place().line;
+    new.into_iter().map(|document| old.iter().find(|old| same(old, &document)).cloned().unwrap_or(document)).collect()
+}
+
+fn build(files: &BTreeMap<Arc<str>, File>) -> (PolicySet, Vec<Diagnostic>) {
+    PolicySet::build(files.values().flat_map(|file| &file.good))
+}

@@ -1,0 +1,82 @@
+//! What all documents come to for one service, as one kind of client sees it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    effective::effective,
+    istio, leaves,
+    merge::{Merged, merge},
+    set::{PolicySet, contradiction},
+};
+use crate::{
+    diagnostic::Diagnostic,
+    model::{
+        ClientView, Service, ServicePolicy, SubsetName,
+        policy::PolicyKey,
+        service::{Labels, Port},
+    },
+    yaml::UniqueMap,
+};
+
+/// A service's policy, and what had to be decided arbitrarily.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    /// Complete.
+    pub policy: ServicePolicy,
+    /// Contradictions that show only with this service; the document first by name counts.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl PolicySet {
+    /// Resolves every port of a service, and every subset of it.
+    pub fn resolve(&self, service: &Service, view: &ClientView) -> Resolved {
+        let subsets = self.subsets(service, view);
+        let mut resolved = Resolved::default();
+        let mut problems = BTreeSet::new();
+        for port in &service.ports {
+            let mut documents: BTreeSet<Arc<str>> = BTreeSet::new();
+            for subset in std::iter::once(None).chain(subsets.keys().map(Some)) {
+                let merged = self.explain(service, port, subset, view);
+                documents.extend(merged.settings.values().map(|decided| decided.leaf.document.name().into()));
+                problems.extend(merged.contradictions.iter().map(|(path, won, lost)| contradiction(path, won, lost)));
+                let settings = merged.settings.iter().map(|(path, decided)| (path, &decided.leaf.value));
+                let policy = effective(&leaves::unflatten(settings));
+                let key = PolicyKey { port: port.number, subset: subset.cloned() };
+                resolved.policy.effective.insert(key, Arc::new(policy));
+            }
+            resolved.policy.documents.insert(port.number, documents.into_iter().collect());
+        }
+        resolved.policy.subsets = subsets;
+        resolved.problems = problems.into_iter().collect();
+        resolved
+    }
+
+    /// Every setting of a port, or a subset of it: what counts, where it is said, and what it overrode.
+    pub fn explain(&self, service: &Service, port: &Port, subset: Option<&SubsetName>, view: &ClientView) -> Merged {
+        let covering = self.policies_for(service, view).filter(|policy| policy.covers(port, subset));
+        let mut layers: Vec<_> = covering.map(|policy| policy.layer()).collect();
+        layers.extend(istio::layer(&istio::applicable(self.rules.iter(), service), port, subset));
+        merge(layers)
+    }
+
+    /// The subsets of a service: those of its policies, then those of its DestinationRules; the first of a name counts.
+    fn subsets(&self, service: &Service, view: &ClientView) -> BTreeMap<SubsetName, Labels> {
+        let mut subsets = BTreeMap::new();
+        for policy in self.policies_for(service, view) {
+            for subset in &policy.traffic_policy().subsets {
+                subsets.entry(subset.name.0.clone()).or_insert_with(|| labels(&subset.labels));
+            }
+        }
+        for (name, (subset, _)) in istio::subsets(&istio::applicable(self.rules.iter(), service)) {
+            subsets.entry(name).or_insert_with(|| labels(&subset.labels));
+        }
+        subsets
+    }
+}
+
+fn labels(written: &UniqueMap<String, String>) -> Labels {
+    written.0.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+}

@@ -1,0 +1,291 @@
+//! All documents together, indexed so that what concerns one service is found without looking at the rest.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{
+    document::{
+        Body, Document, DocumentId, TrafficPolicy,
+        settings::LocalityLbSetting,
+        traffic_policy::{Clients, Pattern, Target},
+    },
+    istio::Rule,
+    leaves::{Path, flatten},
+    merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
+};
+use crate::{
+    diagnostic::Diagnostic,
+    model::{ClientView, LocalityUse, MeshSettings, NamePattern, Service, SubsetName, service::Port},
+};
+
+/// Every policy in force. Equal sets mean the same, wherever their documents stand.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    documents: BTreeMap<DocumentId, Arc<Document>>,
+    by_service: HashMap<String, Vec<Policy>>,
+    /// Those that do not name one service.
+    wide: Vec<Policy>,
+    pub(super) rules: Vec<Rule>,
+    mesh: MeshSettings,
+}
+
+/// A TrafficPolicy, flattened once.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub document: Arc<Document>,
+    leaves: Arc<BTreeMap<Path, Value>>,
+}
+
+impl PolicySet {
+    /// Puts documents together. The problems are those that show without knowing services: one name twice, a second
+    /// `Mesh`, documents with the same target that contradict each other.
+    pub fn build<'a>(documents: impl IntoIterator<Item = &'a Arc<Document>>) -> (Self, Vec<Diagnostic>) {
+        let mut set = Self::default();
+        let mut problems = Vec::new();
+        let mut mesh: Option<Arc<Document>> = None;
+        for document in documents {
+            if let Some(first) = set.documents.get(&document.id) {
+                let message = format!("{} is there twice", document.id);
+                let problem = Diagnostic::error(
+                    "duplicate-document",
+                    document.place_of("metadata.name"),
+                    "metadata.name",
+                    message,
+                );
+                problems.push(
+                    problem.related(first.place_of("metadata.name"), "first here").remedy("rename one of the two"),
+                );
+                continue;
+            }
+            match &document.body {
+                Body::TrafficPolicy(policy) => set.index(document, policy),
+                Body::DestinationRule(_) => set.rules.extend(Rule::new(document)),
+                Body::Mesh(body) => match &mesh {
+                    None => {
+                        set.mesh = body.effective();
+                        mesh = Some(document.clone());
+                    }
+                    Some(first) => {
+                        let problem =
+                            Diagnostic::error("second-mesh", document.place(), "", "a second Mesh: there is one");
+                        problems.push(problem.related(first.place(), "the first is here").remedy("merge the two"));
+                    }
+                },
+            }
+            set.documents.insert(document.id.clone(), document.clone());
+        }
+        problems.extend(set.contradictions());
+        (set, problems)
+    }
+
+    /// Every document, by kind, namespace and name.
+    pub fn documents(&self) -> impl Iterator<Item = &Arc<Document>> {
+        self.documents.values()
+    }
+
+    /// The mesh-wide settings.
+    pub fn mesh(&self) -> MeshSettings {
+        self.mesh.clone()
+    }
+
+    /// Every client selector that a policy uses.
+    pub fn selectors(&self) -> BTreeSet<NamePattern> {
+        self.policies()
+            .flat_map(|policy| clients(policy.traffic_policy()))
+            .map(|Pattern(pattern)| pattern.clone())
+            .collect()
+    }
+
+    /// Whether a policy reads where the client runs.
+    pub fn locality_use(&self) -> LocalityUse {
+        let reads = |setting: &LocalityLbSetting| setting.enabled != Some(false);
+        let by_policies = self.policies().any(|policy| {
+            let settings = policy.traffic_policy().settings();
+            settings
+                .load_balancer
+                .and_then(|balancer| balancer.locality_lb_setting)
+                .is_some_and(|setting| reads(&setting))
+        });
+        if by_policies || self.rules.iter().any(Rule::reads_client_locality) {
+            LocalityUse::Read
+        } else {
+            LocalityUse::Unread
+        }
+    }
+
+    /// What differs from an earlier set, as a question about services.
+    pub fn touched_since(&self, before: &Self) -> Touched {
+        let mut selectors = Vec::new();
+        for (id, document) in &self.documents {
+            match before.documents.get(id) {
+                Some(old) if Arc::ptr_eq(old, document) || old == document => {}
+                Some(old) => selectors.extend([Selector::of(old), Selector::of(document)]),
+                None => selectors.push(Selector::of(document)),
+            }
+        }
+        let gone = before.documents.iter().filter(|(id, _)| !self.documents.contains_key(id));
+        selectors.extend(gone.map(|(_, document)| Selector::of(document)));
+        Touched { selectors: selectors.into_iter().flatten().collect() }
+    }
+
+    /// The TrafficPolicies that can concern a service as one kind of client sees it, whatever the port.
+    pub(super) fn policies_for<'a>(
+        &'a self,
+        service: &'a Service,
+        view: &'a ClientView,
+    ) -> impl Iterator<Item = &'a Policy> {
+        let named = self.by_service.get(service.name.as_str()).into_iter().flatten();
+        named.chain(&self.wide).filter(|policy| policy.targets(service) && policy.is_seen_by(view))
+    }
+
+    fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.by_service.values().flatten().chain(&self.wide)
+    }
+
+    fn index(&mut self, document: &Arc<Document>, policy: &TrafficPolicy) {
+        let leaves = Arc::new(flatten(&policy.settings()));
+        let indexed = Policy { document: document.clone(), leaves };
+        match &policy.target.service {
+            Some(Pattern(name)) if name.is_exact() => {
+                self.by_service.entry(name.as_str().to_owned()).or_default().push(indexed);
+            }
+            Some(_) | None => self.wide.push(indexed),
+        }
+    }
+
+    /// Documents with exactly one target, and exactly one kind of client, that say different things.
+    fn contradictions(&self) -> Vec<Diagnostic> {
+        let mut groups: BTreeMap<String, Vec<&Policy>> = BTreeMap::new();
+        for policy in self.policies() {
+            let TrafficPolicy { target, clients, .. } = policy.traffic_policy();
+            groups.entry(format!("{target:?} {clients:?}")).or_default().push(policy);
+        }
+        let rivals = groups.into_values().filter(|policies| policies.len() > 1);
+        rivals
+            .flat_map(|policies| {
+                let merged = merge(policies.into_iter().map(Policy::layer).collect());
+                merged.contradictions.into_iter().map(|(path, winner, loser)| contradiction(&path, &winner, &loser))
+            })
+            .collect()
+    }
+}
+
+/// What to say of two documents of equal rank that say different things.
+pub(super) fn contradiction(path: &str, winner: &Leaf, loser: &Leaf) -> Diagnostic {
+    let message = format!(
+        "`{path}` is {} here and {} in {}, and neither is more specific",
+        loser.value, winner.value, winner.document.id
+    );
+    Diagnostic::error("contradiction", loser.document.place_of(&loser.field), &loser.field, message)
+        .related(winner.document.place_of(&winner.field), format!("said differently by {}", winner.document.id))
+        .remedy("let one of the two say it, or make one more specific (a service by name, a port, a subset, clients)")
+}
+
+fn clients(policy: &TrafficPolicy) -> &[Pattern] {
+    policy.clients.as_ref().map_or(&[], |Clients { services }| services)
+}
+
+impl Policy {
+    pub fn traffic_policy(&self) -> &TrafficPolicy {
+        match &self.document.body {
+            Body::TrafficPolicy(policy) => policy,
+            Body::DestinationRule(_) | Body::Mesh(_) => unreachable!("only TrafficPolicies are indexed here"),
+        }
+    }
+
+    fn targets(&self, service: &Service) -> bool {
+        targets(&self.traffic_policy().target, service)
+    }
+
+    fn is_seen_by(&self, view: &ClientView) -> bool {
+        let policy = self.traffic_policy();
+        policy.clients.is_none() || clients(policy).iter().any(|Pattern(pattern)| view.0.contains(pattern))
+    }
+
+    /// Whether it has a say about this port, and this subset of it.
+    pub fn covers(&self, port: &Port, subset: Option<&SubsetName>) -> bool {
+        let target = &self.traffic_policy().target;
+        target.port.is_none_or(|number| number == port.number)
+            && target.subset.as_ref().is_none_or(|wanted| Some(&wanted.0) == subset)
+    }
+
+    /// Its settings, with its rank.
+    pub fn layer(&self) -> Layer {
+        let leaf = |(path, value): (&Path, &Value)| {
+            let field = format!("spec.{path}");
+            (path.clone(), Leaf { value: value.clone(), document: self.document.clone(), field })
+        };
+        Layer { rank: rank(self.traffic_policy()), leaves: self.leaves.iter().map(leaf).collect() }
+    }
+}
+
+fn targets(target: &Target, service: &Service) -> bool {
+    let Target { service: name, labels, port: _, subset: _ } = target;
+    let has =
+        |(key, value): (&String, &String)| service.labels.get(key.as_str()).is_some_and(|found| **found == **value);
+    name.as_ref().is_none_or(|Pattern(pattern)| pattern.matches(service.name.as_str()))
+        && labels.as_ref().is_none_or(|labels| labels.0.iter().all(has))
+}
+
+fn rank(policy: &TrafficPolicy) -> Rank {
+    let Target { service, labels, port, subset } = &policy.target;
+    Rank {
+        target: match (service, labels) {
+            (Some(Pattern(name)), _) if name.is_exact() => TargetRank::Name,
+            (Some(Pattern(pattern)), _) if pattern.specificity() > 0 => {
+                TargetRank::Pattern(std::cmp::Reverse(pattern.specificity()))
+            }
+            (_, Some(_)) => TargetRank::Labels,
+            (_, None) => TargetRank::All,
+        },
+        narrowing: match (subset, port) {
+            (Some(_), Some(_)) => NarrowingRank::SubsetAndPort,
+            (Some(_), None) => NarrowingRank::Subset,
+            (None, Some(_)) => NarrowingRank::Port,
+            (None, None) => NarrowingRank::Nothing,
+        },
+        clients: if policy.clients.is_some() { ClientsRank::Some } else { ClientsRank::All },
+    }
+}
+
+/// Which services a change of documents can touch.
+#[derive(Debug, Clone, Default)]
+pub struct Touched {
+    selectors: Vec<Selector>,
+}
+
+#[derive(Debug, Clone)]
+enum Selector {
+    Target(Target),
+    Rule(Rule),
+}
+
+impl Selector {
+    fn of(document: &Arc<Document>) -> Option<Self> {
+        match &document.body {
+            Body::TrafficPolicy(policy) => Some(Self::Target(policy.target.clone())),
+            Body::DestinationRule(_) => Rule::new(document).map(Self::Rule),
+            // Mesh settings are compared as a whole; they are no part of a service's policy.
+            Body::Mesh(_) => None,
+        }
+    }
+}
+
+impl Touched {
+    /// Whether no service can be.
+    pub fn is_nothing(&self) -> bool {
+        self.selectors.is_empty()
+    }
+
+    /// Whether this one can be.
+    pub fn can_touch(&self, service: &Service) -> bool {
+        self.selectors.iter().any(|selector| match selector {
+            Selector::Target(target) => targets(target, service),
+            Selector::Rule(rule) => rule.matches(service),
+        })
+    }
+}

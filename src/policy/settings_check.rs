@@ -1,0 +1,211 @@
+//! Values that are right one by one and wrong together: the same for every dialect.
+
+use super::document::settings::{
+    ConsistentHash, HealthCheck, Http2KeepAlive, LoadBalancer, LocalityLbSetting, OutlierDetection, Settings,
+};
+use crate::{diagnostic::Diagnostic, yaml};
+
+/// Finds them in the settings that stand at a path of a document.
+pub(super) fn check(settings: &Settings, path: &str, source: &yaml::Document) -> Vec<Diagnostic> {
+    let mut found = Found { path, source, problems: Vec::new() };
+    if let Some(load_balancer) = &settings.load_balancer {
+        check_load_balancer(load_balancer, &mut found);
+    }
+    if let Some(pool) = &settings.connection_pool {
+        let http = pool.http.clone().unwrap_or_default();
+        if http.use_client_protocol == Some(true) && http.h2_upgrade_policy.is_some() {
+            found.error(
+                "connectionPool.http.useClientProtocol",
+                "`useClientProtocol` and `h2UpgradePolicy` exclude each other",
+                "remove one",
+            );
+        }
+        if let Some(Http2KeepAlive { interval, timeout }) = &http.http2_keep_alive
+            && (interval.is_none() || timeout.is_none())
+        {
+            found.error(
+                "connectionPool.http.http2KeepAlive",
+                "`interval` and `timeout` are both needed",
+                "add the other",
+            );
+        }
+    }
+    if let Some(outlier_detection) = &settings.outlier_detection {
+        check_outlier_detection(outlier_detection, &mut found);
+    }
+    for (index, check) in settings.health_checks.iter().flatten().enumerate() {
+        check_health_check(check, &format!("healthChecks[{index}]"), &mut found);
+    }
+    found.problems
+}
+
+struct Found<'a> {
+    path: &'a str,
+    source: &'a yaml::Document,
+    problems: Vec<Diagnostic>,
+}
+
+impl Found<'_> {
+    fn error(&mut self, field: &str, message: &str, remedy: &str) {
+        let path = format!("{}.{field}", self.path);
+        let place = self.source.key_place(&path);
+        self.problems.push(Diagnostic::error("invalid-value", place, path, message).remedy(remedy));
+    }
+
+    fn warning(&mut self, id: &'static str, field: &str, message: &str, remedy: &str) {
+        let path = format!("{}.{field}", self.path);
+        let place = self.source.key_place(&path);
+        self.problems.push(Diagnostic::warning(id, place, path, message).remedy(remedy));
+    }
+}
+
+fn check_load_balancer(load_balancer: &LoadBalancer, found: &mut Found<'_>) {
+    if load_balancer.simple.is_some() && load_balancer.consistent_hash.is_some() {
+        found.error("loadBalancer.consistentHash", "`simple` and `consistentHash` exclude each other", "remove one");
+    }
+    if load_balancer.warmup.is_some() && load_balancer.warmup_duration_secs.is_some() {
+        let message = "`warmup` and `warmupDurationSecs` say the same";
+        found.error("loadBalancer.warmupDurationSecs", message, "keep `warmup`");
+    }
+    if load_balancer.warmup.as_ref().is_some_and(|warmup| warmup.duration.is_none()) {
+        found.error("loadBalancer.warmup", "`duration` is missing", "add `duration:`");
+    }
+    if let Some(hash) = &load_balancer.consistent_hash {
+        check_consistent_hash(hash, found);
+    }
+    if let Some(locality) = &load_balancer.locality_lb_setting {
+        check_locality(locality, found);
+    }
+}
+
+fn check_consistent_hash(hash: &ConsistentHash, found: &mut Found<'_>) {
+    let ConsistentHash { http_header_name, http_cookie, use_source_ip, http_query_parameter_name, .. } = hash;
+    let keys = [
+        http_header_name.is_some(),
+        http_cookie.is_some(),
+        use_source_ip.is_some(),
+        http_query_parameter_name.is_some(),
+    ];
+    if keys.into_iter().filter(|&given| given).count() > 1 {
+        found.error("loadBalancer.consistentHash", "there is one hash key, found several", "keep one of them");
+    }
+    if hash.ring_hash.is_some() && hash.maglev.is_some() {
+        found.error("loadBalancer.consistentHash.maglev", "`ringHash` and `maglev` exclude each other", "remove one");
+    }
+    if let Some(ring) = &hash.ring_hash
+        && let (Some(minimum), Some(maximum)) = (ring.minimum_ring_size, ring.maximum_ring_size)
+        && minimum > maximum
+    {
+        let message = "the ring's minimum is above its maximum";
+        found.error(
+            "loadBalancer.consistentHash.ringHash.minimumRingSize",
+            message,
+            "lower it, or raise maximumRingSize",
+        );
+    }
+    if http_cookie.as_ref().is_some_and(|cookie| cookie.name.is_none()) {
+        found.error("loadBalancer.consistentHash.httpCookie", "`name` is missing", "add `name:`");
+    }
+}
+
+fn check_locality(locality: &LocalityLbSetting, found: &mut Found<'_>) {
+    if locality.distribute.is_some() && locality.failover.is_some() {
+        found.error(
+            "loadBalancer.localityLbSetting.failover",
+            "`distribute` and `failover` exclude each other",
+            "remove one",
+        );
+    }
+    for (index, distribute) in locality.distribute.iter().flatten().enumerate() {
+        let field = format!("loadBalancer.localityLbSetting.distribute[{index}]");
+        if distribute.from.as_deref().unwrap_or_default().is_empty() {
+            found.error(&field, "`from` is missing", "say where the clients run, or `*`");
+        }
+        let shares = distribute.to.iter().flatten();
+        let sum: u32 = shares.clone().map(|(_, share)| share.0).sum();
+        if sum != 100 {
+            found.error(&format!("{field}.to"), &format!("the shares add up to {sum}"), "let them add up to 100");
+        }
+        if shares.clone().any(|(_, share)| share.0 == 0) {
+            found.error(&format!("{field}.to"), "a share of 0", "leave the place out: what is not named gets nothing");
+        }
+    }
+    for (index, failover) in locality.failover.iter().flatten().enumerate() {
+        let field = format!("loadBalancer.localityLbSetting.failover[{index}]");
+        match (&failover.from, &failover.to) {
+            (Some(from), Some(to)) if from == to => {
+                found.error(&format!("{field}.to"), "a region that fails over to itself", "name another region");
+            }
+            (Some(from), Some(to)) if [from, to].iter().any(|region| region.contains(['/', '*'])) => {
+                found.error(&field, "`from` and `to` are regions", "write the region alone, without zone or `*`");
+            }
+            (Some(_), Some(_)) => {}
+            _ => found.error(&field, "`from` and `to` are both needed", "add the other"),
+        }
+    }
+}
+
+fn check_outlier_detection(outlier: &OutlierDetection, found: &mut Found<'_>) {
+    if outlier.consecutive_errors.is_some() {
+        found.warning(
+            "no-effect",
+            "outlierDetection.consecutiveErrors",
+            "`consecutiveErrors` has no effect",
+            "write `consecutive5xxErrors`, or `consecutiveGatewayErrors` for 502, 503 and 504 alone",
+        );
+    }
+    let splits = outlier.split_external_local_origin_errors == Some(true);
+    if outlier.consecutive_local_origin_failures.is_some_and(|count| count.0 > 0) && !splits {
+        found.error(
+            "outlierDetection.consecutiveLocalOriginFailures",
+            "this is counted only where errors are split",
+            "add `splitExternalLocalOriginErrors: true`",
+        );
+    }
+    for (name, span) in [("interval", outlier.interval), ("baseEjectionTime", outlier.base_ejection_time)] {
+        if span.is_some_and(|span| span.0.is_zero()) {
+            found.error(&format!("outlierDetection.{name}"), "Envoy takes no zero here", "write a duration above 0s");
+        }
+    }
+    if let (Some(base), Some(longest)) = (outlier.base_ejection_time, outlier.max_ejection_time)
+        && longest.0 < base.0
+    {
+        let message = "the longest ejection is shorter than the first";
+        found.error("outlierDetection.maxEjectionTime", message, "raise it to baseEjectionTime at least");
+    }
+}
+
+fn check_health_check(check: &HealthCheck, field: &str, found: &mut Found<'_>) {
+    let kinds =
+        [check.http_health_check.is_some(), check.grpc_health_check.is_some(), check.tcp_health_check.is_some()];
+    if kinds.into_iter().filter(|&given| given).count() != 1 {
+        let remedy = "give one of httpHealthCheck, grpcHealthCheck, tcpHealthCheck";
+        found.error(field, "a health check asks in exactly one way", remedy);
+    }
+    if let Some(http) = &check.http_health_check {
+        if !http.path.as_deref().is_some_and(|path| path.starts_with('/')) {
+            found.error(
+                &format!("{field}.httpHealthCheck"),
+                "`path` is needed and starts with `/`",
+                "for example `path: /health`",
+            );
+        }
+        let ranges = http.expected_statuses.iter().chain(&http.retriable_statuses).flatten();
+        for range in ranges {
+            let (start, end) = (range.start.map_or(0, |code| code.0), range.end.map_or(0, |code| code.0));
+            if !(100..600).contains(&start) || !(101..=600).contains(&end) || start >= end {
+                let remedy = "write start from 100 and end, which is no longer in it, up to 600";
+                found.error(
+                    &format!("{field}.httpHealthCheck"),
+                    &format!("{start} to {end} is no range of statuses"),
+                    remedy,
+                );
+            }
+        }
+    }
+    for (name, span) in [("timeout", check.timeout), ("interval", check.interval)] {
+        if span.is_some_and(|span| span.0.is_zero()) {
+            found.error(&format!("{field}.{name}"), "Envoy takes no zero here", "write a duration above 0s");
+        }
+    }
+}

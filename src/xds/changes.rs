@@ -1,0 +1,109 @@
+//! Work that streams share: what differs between two sets, the bodies of responses, lists of names.
+//!
+//! Thousands of streams walk from the same set to the same set; what differs is found once, and the response that
+//! says so is put together once. The caches are small and hold what the latest pushes need; losing an entry costs
+//! work and nothing else. Locks are held for a look-up, never across an await.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use bytes::Bytes;
+
+use super::subscription::Names;
+use crate::{
+    model::ResourceName,
+    resources::{Change, ResourceSet},
+};
+
+/// How many recent differences and bodies are kept.
+const KEPT: usize = 32;
+
+/// What streams share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    differences: Mutex<VecDeque<Difference>>,
+    bodies: Mutex<VecDeque<(BodyKey, Bytes)>>,
+    names: Mutex<HashMap<u64, Weak<std::collections::BTreeSet<ResourceName>>>>,
+    /// How often a difference was worked out, for tests that count work.
+    pub differences_computed: std::sync::atomic::AtomicU64,
+    /// How often a body was put together, for tests that count work.
+    pub bodies_built: std::sync::atomic::AtomicU64,
+}
+
+/// The names that differ between two sets. The sets are held, so that their addresses stand for them.
+#[derive(Debug)]
+struct Difference {
+    before: Arc<ResourceSet>,
+    after: Arc<ResourceSet>,
+    names: Arc<[ResourceName]>,
+}
+
+/// What a body consists of: equal keys, equal bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BodyKey(pub u128, pub u64);
+
+impl Shared {
+    /// The names that differ, sorted.
+    pub(super) fn difference(&self, before: &Arc<ResourceSet>, after: &Arc<ResourceSet>) -> Arc<[ResourceName]> {
+        let mut kept = lock(&self.differences);
+        let known = kept.iter().find(|known| Arc::ptr_eq(&known.before, before) && Arc::ptr_eq(&known.after, after));
+        if let Some(known) = known {
+            return known.names.clone();
+        }
+        self.differences_computed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let names: Arc<[ResourceName]> = after
+            .changed_since(before)
+            .map(|change| match change {
+                Change::Set(resource) => resource.name().clone(),
+                Change::Removed(name) => name.clone(),
+            })
+            .collect();
+        push(&mut kept, Difference { before: before.clone(), after: after.clone(), names: names.clone() });
+        names
+    }
+
+    /// The body with that key.
+    pub(super) fn body(&self, key: BodyKey, build: impl FnOnce() -> Bytes) -> Bytes {
+        let mut kept = lock(&self.bodies);
+        if let Some((_, body)) = kept.iter().find(|(known, _)| *known == key) {
+            return body.clone();
+        }
+        self.bodies_built.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let body = build();
+        push(&mut kept, (key, body.clone()));
+        body
+    }
+
+    /// The one value that stands for these names.
+    pub(super) fn intern(&self, names: &Names) -> Names {
+        let mut hasher = DefaultHasher::new();
+        names.hash(&mut hasher);
+        let mut known = lock(&self.names);
+        let entry = known.entry(hasher.finish()).or_default();
+        match entry.upgrade() {
+            Some(shared) if shared == *names => shared,
+            _ => {
+                *entry = Arc::downgrade(names);
+                if known.len() > 1024 {
+                    known.retain(|_, names| names.strong_count() > 0);
+                }
+                names.clone()
+            }
+        }
+    }
+}
+
+fn push<T>(kept: &mut VecDeque<T>, new: T) {
+    if kept.len() == KEPT {
+        kept.pop_front();
+    }
+    kept.push_back(new);
+}
+
+/// What is behind these locks is a cache: one that a panicking thread left is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,64 @@
+//! What a client holds of one type: what was sent to it, acknowledged or not.
+//!
+//! Almost always that is "exactly this set, as far as subscribed to", so it is kept as the set and the few names that
+//! differ. A rejected resource counts as held: it is not sent again until its content differs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    model::ResourceName,
+    resources::{ResourceSet, Version},
+};
+
+/// What was sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// Holds for every name subscribed to, but for those below.
+    pub base: Arc<ResourceSet>,
+    /// What is held of these; absent = nothing.
+    pub except: BTreeMap<ResourceName, Option<Version>>,
+}
+
+impl Held {
+    /// The version held of a name that is subscribed to.
+    pub fn version(&self, name: &str) -> Option<Version> {
+        match self.except.get(name) {
+            Some(version) => *version,
+            None => self.base.get(name).map(crate::resources::Resource::version),
+        }
+    }
+
+    /// Whether it is exactly this set, without looking at it.
+    pub fn is(&self, set: &Arc<ResourceSet>) -> bool {
+        self.except.is_empty() && Arc::ptr_eq(&self.base, set)
+    }
+
+    /// Remembers that nothing is held of a name.
+    pub fn forget(&mut self, name: ResourceName) {
+        if self.base.get(name.as_str()).is_some() {
+            self.except.insert(name, None);
+        } else {
+            self.except.remove(&name);
+        }
+    }
+
+    /// Remembers what was sent of a name, while the base stays.
+    pub fn set(&mut self, name: ResourceName, version: Option<Version>) {
+        if self.base.get(name.as_str()).map(crate::resources::Resource::version) == version {
+            self.except.remove(&name);
+        } else {
+            self.except.insert(name, version);
+        }
+    }
+
+    /// Takes a new base. What is held of `kept` stays what it was.
+    pub fn rebase(&mut self, base: &Arc<ResourceSet>, kept: impl IntoIterator<Item = ResourceName>) {
+        let kept: Vec<(ResourceName, Option<Version>)> =
+            kept.into_iter().map(|name| (name.clone(), self.version(name.as_str()))).collect();
+        self.base = base.clone();
+        self.except.clear();
+        for (name, version) in kept {
+            self.set(name, version);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Responses as bytes: a body that streams share, and a nonce of the stream's own behind it.
+//!
+//! Resources are encoded already, each as a complete `resources` field, so a response is put together by
+//! concatenation; protobuf fields may come in any order, so the nonce comes last and apart.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::session::Dialect;
+use crate::{
+    model::ResourceName,
+    resources::{Resource, ResourceType, Version},
+};
+
+/// What a response says.
+#[derive(Debug)]
+pub(super) struct Content<'a> {
+    pub dialect: Dialect,
+    pub resource_type: ResourceType,
+    /// Of the whole set, for people and for state-of-the-world's `version_info`.
+    pub version: Version,
+    pub resources: Vec<&'a Resource>,
+    /// Delta alone can say this.
+    pub removed: Vec<ResourceName>,
+}
+
+/// Field numbers that `DiscoveryResponse` and `DeltaDiscoveryResponse` share.
+const VERSION_INFO: u32 = 1;
+const TYPE_URL: u32 = 4;
+const NONCE: u32 = 5;
+/// `DeltaDiscoveryResponse` alone.
+const REMOVED_RESOURCES: u32 = 6;
+
+impl Content<'_> {
+    /// Everything but the nonce.
+    pub fn encode(&self) -> Bytes {
+        let size: usize = self.resources.iter().map(|resource| self.entry(resource).len()).sum();
+        let mut body = BytesMut::with_capacity(size + 256 + self.removed.len() * 64);
+        put_text(&mut body, VERSION_INFO, &self.version.to_string());
+        put_text(&mut body, TYPE_URL, self.resource_type.type_url());
+        for resource in &self.resources {
+            body.put_slice(&self.entry(resource));
+        }
+        for name in &self.removed {
+            put_text(&mut body, REMOVED_RESOURCES, name.as_str());
+        }
+        body.freeze()
+    }
+
+    fn entry(&self, resource: &Resource) -> Bytes {
+        match self.dialect {
+            Dialect::Delta => resource.delta_entry().clone(),
+            Dialect::Sotw => resource.sotw_entry(),
+        }
+    }
+}
+
+/// The nonce as a field.
+pub(super) fn nonce_field(nonce: &str) -> Bytes {
+    let mut field = BytesMut::with_capacity(nonce.len() + 8);
+    put_text(&mut field, NONCE, nonce);
+    field.freeze()
+}
+
+fn put_text(buffer: &mut BytesMut, field: u32, text: &str) {
+    encode_key(field, WireType::LengthDelimited, buffer);
+    encode_varint(text.len() as u64, buffer);
+    buffer.put_slice(text.as_bytes());
+}

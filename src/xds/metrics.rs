@@ -1,0 +1,69 @@
+//! The protocol in numbers.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::resources::ResourceType;
+
+/// Counted by the streams, shown at `/metrics`.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Streams open now.
+    pub streams: Gauge,
+    responses: Family<TypeLabel, Counter>,
+    response_bytes: Family<TypeLabel, Counter>,
+    resources: Family<TypeLabel, Counter>,
+    acks: Family<TypeLabel, Counter>,
+    nacks: Family<TypeLabel, Counter>,
+    /// Requests for types that are not served.
+    pub unknown_types: Counter,
+    /// Streams refused because nothing is known yet.
+    pub refused: Counter,
+    /// Streams ended because the client did not read.
+    pub stalled: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabel {
+    r#type: &'static str,
+}
+
+fn label(resource_type: ResourceType) -> TypeLabel {
+    TypeLabel { r#type: resource_type.plural() }
+}
+
+impl Metrics {
+    /// Registers everything under `chancery_xds_…`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let xds = registry.sub_registry_with_prefix("xds");
+        xds.register("streams", "Streams open now", metrics.streams.clone());
+        xds.register("responses", "Responses sent", metrics.responses.clone());
+        xds.register("response_bytes", "Bytes of responses sent", metrics.response_bytes.clone());
+        xds.register("resources", "Resources sent", metrics.resources.clone());
+        xds.register("acks", "Responses that were applied", metrics.acks.clone());
+        xds.register("nacks", "Responses that were rejected, wholly or in part", metrics.nacks.clone());
+        xds.register("unknown_types", "Requests for types that are not served", metrics.unknown_types.clone());
+        xds.register("refused_streams", "Streams refused because nothing is known yet", metrics.refused.clone());
+        xds.register("stalled_streams", "Streams ended because the client did not read", metrics.stalled.clone());
+        metrics
+    }
+
+    pub(super) fn sent(&self, resource_type: ResourceType, resources: usize, bytes: usize) {
+        let label = label(resource_type);
+        self.responses.get_or_create(&label).inc();
+        self.resources.get_or_create(&label).inc_by(resources as u64);
+        self.response_bytes.get_or_create(&label).inc_by(bytes as u64);
+    }
+
+    pub(super) fn ack(&self, resource_type: ResourceType) {
+        self.acks.get_or_create(&label(resource_type)).inc();
+    }
+
+    pub(super) fn nack(&self, resource_type: ResourceType) {
+        self.nacks.get_or_create(&label(resource_type)).inc();
+    }
+}

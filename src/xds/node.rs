@@ -1,0 +1,71 @@
+//! What a client says of itself, read once: the node of a stream's first request.
+//!
+//! Envoy's node is 61 kB, nearly all of it a list of extensions that nothing here reads. So requests are decoded with
+//! the node left as bytes, and of the node only what a [`Proxy`] has.
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{
+    model::{ClientKind, Locality, Proxy, Role},
+    proto::{
+        envoy::config::core::v3::Locality as ProtoLocality,
+        google::protobuf::{Struct, value::Kind},
+    },
+};
+
+/// The fields of `envoy.config.core.v3.Node` that are read.
+#[derive(Clone, PartialEq, Message)]
+struct NodeFields {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, tag = "2")]
+    cluster: String,
+    #[prost(message, optional, tag = "3")]
+    metadata: Option<Struct>,
+    #[prost(message, optional, tag = "4")]
+    locality: Option<ProtoLocality>,
+    #[prost(string, tag = "6")]
+    user_agent_name: String,
+}
+
+/// Why a node is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NodeError {
+    #[error("the first request of a stream needs `node.id`; give it in the bootstrap's `node`")]
+    NoId,
+    #[error("`node.{0}` has more than 1024 characters")]
+    TooLong(&'static str),
+    #[error("the node is no envoy.config.core.v3.Node: {0}")]
+    Malformed(String),
+}
+
+/// Longer names than this are no names.
+const LONGEST: usize = 1024;
+
+/// Reads an encoded node.
+pub(super) fn proxy(node: Bytes) -> Result<Proxy, NodeError> {
+    let NodeFields { id, cluster, metadata, locality, user_agent_name } =
+        NodeFields::decode(node).map_err(|error| NodeError::Malformed(error.to_string()))?;
+    if id.is_empty() {
+        return Err(NodeError::NoId);
+    }
+    for (field, text) in [("id", &id), ("cluster", &cluster)] {
+        if text.len() > LONGEST {
+            return Err(NodeError::TooLong(field));
+        }
+    }
+    let text = |key: &str| match metadata.as_ref().and_then(|fields| fields.fields.get(key)?.kind.clone()) {
+        Some(Kind::StringValue(text)) if text.len() <= LONGEST => text,
+        _ => String::new(),
+    };
+    let ProtoLocality { region, zone, sub_zone } = locality.unwrap_or_default();
+    Ok(Proxy {
+        id: id.into(),
+        workload: cluster.into(),
+        namespace: text("NAMESPACE").into(),
+        locality: Locality::new(&region, &zone, &sub_zone),
+        kind: ClientKind::of_user_agent(&user_agent_name),
+        role: Role::of_metadata(&text("role")),
+    })
+}

@@ -1,0 +1,305 @@
+//! One stream: its session, between the frames of a client and the snapshots of its group.
+//!
+//! One task owns the session. It takes what happens, one thing at a time, and hands on responses as the client reads
+//! them: there is never a queue of responses, so a slow client gets the newest state, and one that does not read at
+//! all is let go. What a stream says is handed to HTTP/2 as the bytes that were encoded once.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body::{Body, Frame};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, Streaming};
+
+use super::{
+    clients::Registration,
+    metrics::Metrics,
+    node,
+    service::Incoming,
+    session::{Response, Session, Verdict},
+};
+use crate::{
+    model::{Grouping, Proxy, Role},
+    publish::{Publish, SnapshotWatch},
+    resources::ResourceType,
+};
+
+/// How long a client may leave a response unread. Envoy's main thread can be busy for tens of seconds.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// What a stream works with.
+pub(super) struct Stream {
+    pub session: Session,
+    pub requests: Streaming<Incoming>,
+    pub responses: mpsc::Sender<Outgoing>,
+    /// The type of a per-type service; absent on ADS, where each request says it.
+    pub only: Option<ResourceType>,
+    pub publish: Arc<Publish>,
+    pub clients: Arc<super::Clients>,
+    pub metrics: Metrics,
+    pub shutdown: CancellationToken,
+    /// When the stream ends so that its client connects anew, perhaps elsewhere.
+    pub ends_at: Instant,
+}
+
+/// Everything that can happen to a stream.
+enum Event {
+    /// The client asks, or has nothing more to ask.
+    Request(Option<Incoming>),
+    /// The group's snapshot is a new one.
+    Snapshot,
+    /// The client may belong to another group.
+    Grouping,
+    /// There is room for a response, or time has passed for one.
+    Again,
+    /// The client is gone.
+    Gone,
+    /// The client has not read for too long.
+    Stalled,
+    /// The stream has reached its age.
+    Old,
+    /// The server ends.
+    Shutdown,
+}
+
+/// What goes to the client.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Response(Response),
+    End(Status),
+}
+
+impl Stream {
+    /// Serves until either side ends it.
+    pub async fn run(mut self) {
+        let end = self.serve().await;
+        if let Err(status) = end {
+            let _ = self.responses.send(Outgoing::End(status)).await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Status> {
+        let Some(first) = self.next_request().await? else { return Ok(()) };
+        let proxy = node::proxy(first.node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if proxy.role == Role::Gateway {
+            tracing::warn!(node = &*proxy.id, "role `gateway` is served as a sidecar for now");
+        }
+        let mut place = Place::find(&self.publish, proxy, &self.clients, self.session.dialect())?;
+        tracing::debug!(node = &*place.proxy.id, workload = &*place.proxy.workload, "stream began");
+        self.take_snapshot(&mut place.snapshots);
+        self.take(first, &place)?;
+        loop {
+            let blocked = self.respond(&place);
+            let stalled_at = Instant::now() + STALLED;
+            let deadline = self.session.deadline().map(Instant::from_std);
+            let event = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => Event::Shutdown,
+                request = self.requests.message() => Event::Request(request?),
+                changed = place.snapshots.changed() => if changed.is_ok() { Event::Snapshot } else { Event::Shutdown },
+                changed = place.grouping.changed() => if changed.is_ok() { Event::Grouping } else { Event::Shutdown },
+                permit = self.responses.reserve(), if blocked => if permit.is_ok() { Event::Again } else { Event::Gone },
+                () = self.responses.closed() => Event::Gone,
+                () = sleep_until(stalled_at), if blocked => Event::Stalled,
+                () = sleep_until(deadline.unwrap_or(stalled_at)), if deadline.is_some() && !blocked => Event::Again,
+                () = sleep_until(self.ends_at) => Event::Old,
+            };
+            match event {
+                Event::Request(Some(request)) => self.take(request, &place)?,
+                Event::Snapshot => self.take_snapshot(&mut place.snapshots),
+                Event::Grouping => {
+                    place.regroup(&self.publish);
+                    self.take_snapshot(&mut place.snapshots);
+                }
+                Event::Again => {}
+                Event::Request(None) | Event::Gone => return Ok(()),
+                Event::Shutdown => return Err(Status::unavailable("the control plane is going away")),
+                Event::Old => return Err(Status::unavailable("connect anew: this stream is old")),
+                Event::Stalled => {
+                    self.metrics.stalled.inc();
+                    return Err(Status::deadline_exceeded("the client does not read"));
+                }
+            }
+        }
+    }
+
+    async fn next_request(&mut self) -> Result<Option<Incoming>, Status> {
+        tokio::select! {
+            () = self.shutdown.cancelled() => Err(Status::unavailable("the control plane is going away")),
+            request = self.requests.message() => request,
+        }
+    }
+
+    fn take_snapshot(&mut self, snapshots: &mut SnapshotWatch) {
+        if let Some(snapshot) = snapshots.borrow_and_update().clone() {
+            self.session.set_target(snapshot);
+        }
+    }
+
+    fn take(&mut self, request: Incoming, place: &Place) -> Result<(), Status> {
+        let resource_type = match (self.only, request.type_url.as_str()) {
+            (Some(only), "") => Some(only),
+            (Some(only), url) if url == only.type_url() => Some(only),
+            (Some(only), url) => {
+                return Err(Status::invalid_argument(format!("this service has {}, not {url}", only.type_url())));
+            }
+            (None, "") => return Err(Status::invalid_argument("on an aggregated stream each request has a type_url")),
+            (None, url) => ResourceType::from_type_url(url),
+        };
+        let Some(resource_type) = resource_type else {
+            // The stream carries everything else: it goes on.
+            self.metrics.unknown_types.inc();
+            return Ok(());
+        };
+        let client = &place.registration.client;
+        match self.session.on_request(resource_type, request.into_request()) {
+            Verdict::None => {}
+            Verdict::Ack => {
+                self.metrics.ack(resource_type);
+                client.acknowledged(resource_type);
+            }
+            Verdict::Nack { message, names } => {
+                self.metrics.nack(resource_type);
+                client.rejected(resource_type, &message);
+                tracing::warn!(
+                    node = &*place.proxy.id,
+                    r#type = resource_type.plural(),
+                    ?names,
+                    error = message,
+                    "NACK: the client rejected what it was sent, and keeps what it had; it is not sent again until it differs"
+                );
+            }
+        }
+        client.subscribed(resource_type, self.session.subscribed(resource_type));
+        Ok(())
+    }
+
+    /// Hands on what may be sent now. Returns whether there may be more that the client has no room for.
+    fn respond(&mut self, place: &Place) -> bool {
+        loop {
+            let Ok(permit) = self.responses.try_reserve() else { return true };
+            let Some(response) = self.session.next_response(std::time::Instant::now()) else { return false };
+            let bytes = response.body.len() + response.nonce_field.len();
+            self.metrics.sent(response.resource_type, response.resources, bytes);
+            place.registration.client.sent(response.resource_type, response.nonce.clone());
+            permit.send(Outgoing::Response(response));
+        }
+    }
+}
+
+/// Where a stream belongs.
+struct Place {
+    proxy: Proxy,
+    registration: Registration,
+    grouping: watch::Receiver<Option<Arc<Grouping>>>,
+    snapshots: SnapshotWatch,
+}
+
+impl Place {
+    /// Listens for changes before it looks at what there is, so that none is lost.
+    fn find(
+        publish: &Publish,
+        proxy: Proxy,
+        clients: &Arc<super::Clients>,
+        dialect: super::session::Dialect,
+    ) -> Result<Self, Status> {
+        let mut grouping = publish.grouping();
+        let Some(present) = grouping.borrow_and_update().clone() else { return Err(not_ready()) };
+        let group = present.group_of(&proxy);
+        let snapshots = publish.subscribe(&group);
+        let registration = clients.register(proxy.clone(), dialect, group);
+        Ok(Self { proxy, registration, grouping, snapshots })
+    }
+
+    fn regroup(&mut self, publish: &Publish) {
+        if let Some(grouping) = self.grouping.borrow_and_update().clone() {
+            let group = grouping.group_of(&self.proxy);
+            self.snapshots = publish.subscribe(&group);
+            self.registration.client.set_group(group);
+        }
+    }
+}
+
+/// What a stream gets before every source has synced: an empty first answer would mean "delete all".
+pub(super) fn not_ready() -> Status {
+    Status::unavailable("the control plane does not know every service yet")
+}
+
+/// A gRPC response body that hands on encoded bytes uncopied.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    responses: mpsc::Receiver<Outgoing>,
+    frames: VecDeque<Bytes>,
+    ended: bool,
+}
+
+/// Below this, one frame with a copy is cheaper than three without.
+const SMALL: usize = 16 * 1024;
+
+impl ResponseBody {
+    pub fn new(responses: mpsc::Receiver<Outgoing>) -> Self {
+        Self { responses, frames: VecDeque::new(), ended: false }
+    }
+
+    /// A gRPC message: no compression, the length, then the message itself.
+    fn frame(&mut self, response: &Response) -> Bytes {
+        let Response { body, nonce_field, .. } = response;
+        let length = body.len() + nonce_field.len();
+        let mut head = BytesMut::with_capacity(5 + if length < SMALL { length } else { 0 });
+        head.put_u8(0);
+        head.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+        if length < SMALL {
+            head.put_slice(body);
+            head.put_slice(nonce_field);
+        } else {
+            self.frames.push_back(body.clone());
+            self.frames.push_back(nonce_field.clone());
+        }
+        head.freeze()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(frame) = self.frames.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.responses.poll_recv(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Outgoing::Response(response))) => {
+                let head = self.frame(&response);
+                Poll::Ready(Some(Ok(Frame::data(head))))
+            }
+            Poll::Ready(Some(Outgoing::End(status))) => self.end(&status),
+            Poll::Ready(None) => self.end(&Status::new(Code::Ok, "")),
+        }
+    }
+}
+
+impl ResponseBody {
+    fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.ended = true;
+        let mut trailers = http::HeaderMap::new();
+        // A message that cannot stand in a header is left out; the code says enough.
+        if status.add_header(&mut trailers).is_err() {
+            trailers.insert("grpc-status", http::HeaderValue::from(status.code() as i32));
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+}

@@ -1,0 +1,215 @@
+//! One document as a tree with spans.
+//!
+//! Nodes live in one list and refer to each other by position, so that an alias costs a number and never a copy.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde::de::DeserializeOwned;
+
+use super::{de, suggest::did_you_mean};
+use crate::diagnostic::{Diagnostic, Place, SourceFile};
+
+/// Where a node is in its document's list.
+pub(super) type NodeId = u32;
+
+/// A stretch of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Span {
+    pub start: usize,
+    pub end: usize,
+    pub line: u32,
+    pub column: u32,
+}
+
+/// A value with its span.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub kind: Kind,
+    pub span: Span,
+}
+
+/// What a value is, as written.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// A scalar; `plain` = without quotes, so that it may be a number, a boolean or null.
+    Scalar {
+        text: Box<str>,
+        plain: bool,
+    },
+    Sequence(Vec<NodeId>),
+    /// Keys in the order written, each once.
+    Mapping(Vec<Entry>),
+}
+
+/// A key and its value.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub key: Box<str>,
+    pub key_span: Span,
+    pub value: NodeId,
+}
+
+/// One document of a stream, not yet read into a type.
+#[derive(Debug, Clone)]
+pub struct Document {
+    pub(super) file: Arc<SourceFile>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) root: NodeId,
+}
+
+impl Document {
+    /// The first line of the document's content.
+    pub fn start(&self) -> Place {
+        let Span { start, line, column, .. } = self.node(self.root).span;
+        let end = start + self.file.text[start..].find('\n').unwrap_or(self.file.text.len() - start);
+        Place { file: self.file.clone(), line, column, start, end }
+    }
+
+    /// The text at a path, where a scalar stands there (`kind`, `metadata.name`).
+    pub fn text(&self, path: &str) -> Option<&str> {
+        match &self.node(self.find(path)?.0).kind {
+            Kind::Scalar { text, .. } => Some(text),
+            Kind::Sequence(_) | Kind::Mapping(_) => None,
+        }
+    }
+
+    /// Where the value at a path stands; of what is not there, the nearest that is above it.
+    /// Paths are written `spec.subsets[0].name`; a key with dots in it as `labels["a.b"]`.
+    pub fn place(&self, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            if let Some((id, _)) = self.find(path) {
+                return if path.is_empty() { self.start() } else { self.to_place(self.node(id).span) };
+            }
+            path = parent(path);
+        }
+    }
+
+    /// Where the key at a path stands, or the value where it has no key.
+    pub fn key_place(&self, path: &str) -> Place {
+        match self.find(path) {
+            Some((_, Some(span))) => self.to_place(span),
+            Some((_, None)) | None => self.place(path),
+        }
+    }
+
+    /// Reads the document into a type. Every problem is reported: what is wrong is set aside and the rest read again,
+    /// until nothing more can be said.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Vec<Diagnostic>> {
+        let mut set_aside = BTreeSet::new();
+        let mut wrong_paths = BTreeSet::new();
+        let mut problems = Vec::new();
+        loop {
+            let error = match T::deserialize(de::NodeReader::new(self, &set_aside)) {
+                Ok(value) if problems.is_empty() => return Ok(value),
+                Ok(_) => return Err(problems),
+                Err(error) => error,
+            };
+            let path = error.path();
+            if !(error.is_missing_field() && wrong_paths.contains(&path)) {
+                problems.push(self.diagnostic(&error, &path));
+            }
+            let culprit = error.culprit.unwrap_or(self.root);
+            wrong_paths.insert(path);
+            if culprit == self.root || !set_aside.insert(culprit) {
+                return Err(problems);
+            }
+        }
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    pub(super) fn to_place(&self, span: Span) -> Place {
+        let Span { start, end, line, column } = span;
+        Place { file: self.file.clone(), line, column, start, end }
+    }
+
+    fn diagnostic(&self, error: &de::Error, path: &str) -> Diagnostic {
+        let place = self.to_place(error.span.unwrap_or(self.node(self.root).span));
+        match &error.kind {
+            de::ErrorKind::UnknownField { found, expected } => {
+                let owner = match parent(path) {
+                    "" => "this document".to_owned(),
+                    owner => format!("`{owner}`"),
+                };
+                let diagnostic =
+                    Diagnostic::error("unknown-field", place, path, format!("`{found}` is no field of {owner}"));
+                with_remedy(diagnostic, did_you_mean(found, expected.iter().copied()))
+            }
+            de::ErrorKind::UnknownVariant { found, expected } => {
+                let diagnostic =
+                    Diagnostic::error("invalid-value", place, path, format!("`{found}` is not known here"));
+                with_remedy(diagnostic, did_you_mean(found, expected.iter().copied()))
+            }
+            de::ErrorKind::MissingField(name) => {
+                Diagnostic::error("missing-field", place, path, format!("`{name}` is missing"))
+                    .remedy(format!("add `{name}:`"))
+            }
+            de::ErrorKind::Type { found, expected } => {
+                Diagnostic::error("wrong-type", place, path, format!("found {found}, where {expected} is needed"))
+            }
+            de::ErrorKind::Custom(text) => match text.split_once('\n') {
+                Some((message, remedy)) => Diagnostic::error("invalid-value", place, path, message).remedy(remedy),
+                None => Diagnostic::error("invalid-value", place, path, text),
+            },
+        }
+    }
+
+    /// The node at a path, and the span of its key.
+    fn find(&self, path: &str) -> Option<(NodeId, Option<Span>)> {
+        let mut found = (self.root, None);
+        for segment in segments(path) {
+            found = match (&self.node(found.0).kind, segment) {
+                (Kind::Mapping(entries), Segment::Key(key)) => {
+                    let entry = entries.iter().find(|entry| *entry.key == *key)?;
+                    (entry.value, Some(entry.key_span))
+                }
+                (Kind::Sequence(items), Segment::Index(index)) => (*items.get(index)?, None),
+                (Kind::Scalar { .. } | Kind::Sequence(_) | Kind::Mapping(_), _) => return None,
+            };
+        }
+        Some(found)
+    }
+}
+
+fn with_remedy(diagnostic: Diagnostic, remedy: Option<String>) -> Diagnostic {
+    Diagnostic { remedy, ..diagnostic }
+}
+
+enum Segment<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// The path without its last segment.
+fn parent(path: &str) -> &str {
+    let bracket = if path.ends_with(']') { path.rfind('[') } else { None };
+    match bracket.or_else(|| path.rfind('.')) {
+        Some(at) => &path[..at],
+        None => "",
+    }
+}
+
+fn segments(path: &str) -> Vec<Segment<'_>> {
+    let mut segments = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(quoted) = rest.strip_prefix("[\"") {
+            let (key, after) = quoted.split_once("\"]").unwrap_or((quoted, ""));
+            segments.push(Segment::Key(key));
+            rest = after;
+        } else if let Some(index) = rest.strip_prefix('[') {
+            let (index, after) = index.split_once(']').unwrap_or((index, ""));
+            segments.push(Segment::Index(index.parse().unwrap_or(usize::MAX)));
+            rest = after;
+        } else {
+            let rest_of_key = rest.strip_prefix('.').unwrap_or(rest);
+            let end = rest_of_key.find(['.', '[']).unwrap_or(rest_of_key.len());
+            segments.push(Segment::Key(&rest_of_key[..end]));
+            rest = &rest_of_key[end..];
+        }
+    }
+    segments
+}
