@@ -114,7 +114,9 @@ fn address(host: &str, port: u16) -> Value {
 
 fn node(proxy: &Proxy) -> Value {
     let Proxy { id, workload, namespace, locality, kind: _, role: _ } = proxy;
-    let mut node = json!({ "id": &**id, "cluster": &**workload, "locality": locality_json(locality) });
+    // Envoy does not start without a cluster; a workload that is no service is known by its own id.
+    let cluster = if workload.is_empty() { id } else { workload };
+    let mut node = json!({ "id": &**id, "cluster": &**cluster, "locality": locality_json(locality) });
     if !namespace.is_empty() {
         node["metadata"] = json!({ "NAMESPACE": &**namespace });
     }

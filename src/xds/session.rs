@@ -137,6 +137,8 @@ struct TypeState {
     to_answer: BTreeSet<ResourceName>,
     /// Something must be said even if there is nothing: Envoy waits for the first answer to a wildcard.
     answer_due: bool,
+    /// The version of the whole set that the client says it has from an earlier stream (state of the world).
+    claimed: Option<Version>,
     in_flight: VecDeque<InFlight>,
     answered: bool,
 }
@@ -178,6 +180,9 @@ impl Session {
 
     /// Takes the snapshot the client should come to hold.
     pub fn set_target(&mut self, target: Arc<Snapshot>) {
+        for (resource_type, state) in self.types.iter_mut() {
+            state.check_claim(target.set(resource_type));
+        }
         self.target = Some(target);
     }
 
@@ -197,17 +202,9 @@ impl Session {
                 state.subscription.delta(resource_type, first, &subscribe, &unsubscribe)
             }
             Ask::Sotw { names, version } => {
-                let mut changed = state.subscription.sotw(resource_type, &names);
-                let unchanged = set.as_ref().filter(|set| first && Version::parse(&version) == Some(set.version()));
-                if let Some(set) = unchanged
-                    && state.subscription.is_wildcard()
-                    && state.subscription.names().is_empty()
-                {
-                    // The client has exactly this from an earlier stream.
-                    state.held.rebase(set, []);
-                    changed.wildcard_began = false;
-                    state.answered = true;
-                }
+                let changed = state.subscription.sotw(resource_type, &names);
+                let is_everything = state.subscription.is_wildcard() && state.subscription.names().is_empty();
+                state.claimed = Version::parse(&version).filter(|_| first && is_everything);
                 changed
             }
         };
@@ -217,6 +214,9 @@ impl Session {
         }
         state.to_answer.extend(changed.to_answer);
         state.answer_due |= changed.wildcard_began;
+        if let Some(set) = set {
+            state.check_claim(&set);
+        }
         if !state.subscription.names().is_empty() {
             let shared = self.shared.intern(state.subscription.names());
             state.subscription.share_names(shared);
@@ -476,6 +476,15 @@ enum Removals {
 }
 
 impl TypeState {
+    /// A client that has exactly this set is sent nothing: equal versions mean equal bytes, on every replica.
+    fn check_claim(&mut self, set: &Arc<ResourceSet>) {
+        if self.claimed.take() == Some(set.version()) {
+            self.held.rebase(set, []);
+            self.answer_due = false;
+            self.answered = true;
+        }
+    }
+
     /// What a client brings from an earlier stream counts where it is the whole state. Endpoints and routes are sent
     /// again in full: Envoy has been seen to report a version and not to have the endpoints.
     fn remember_initial(&mut self, resource_type: ResourceType, versions: BTreeMap<String, String>) {

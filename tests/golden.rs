@@ -1,0 +1,188 @@
+//! Goldens: services and policies beside the Envoy resources they become. One case, one idea: these are the
+//! documentation of the features. `UPDATE_GOLDEN=1` rewrites; a file that no case writes fails.
+//!
+//! `input.yaml` holds the services, then `---`, then policy documents. A first line `# node: …` names the client as
+//! the command line does. What is the same for everybody (the HTTP listener, the cluster that leads back into it, the
+//! answer for unknown hosts) is left out of `envoy.yaml`; the case `outbound` shows it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
+
+mod support;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use chancery::{
+    control::World,
+    model::{ClientKind, Locality, NodeGroup, Proxy, Role},
+};
+use serde_json::{Value, json};
+use support::{envoy, world};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+
+struct Case {
+    name: String,
+    input: String,
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = fs::read_dir(FOLDER)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            Case {
+                input: fs::read_to_string(path.join("input.yaml"))
+                    .unwrap_or_else(|_| panic!("{name} has no input.yaml")),
+                name,
+            }
+        })
+        .collect();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(cases.len() > 20, "the goldens are gone");
+    cases
+}
+
+impl Case {
+    fn world(&self) -> World {
+        let (services, policies) = self.input.split_once("\n---\n").unwrap_or((&self.input, ""));
+        world::world(services, policies)
+    }
+
+    fn snapshot(&self) -> (World, Value) {
+        let mut world = self.world();
+        let group = self.group(&world);
+        let snapshot = world.compile(&group).snapshot.to_json();
+        (world, snapshot)
+    }
+
+    fn group(&self, world: &World) -> NodeGroup {
+        let node = self.input.lines().next().and_then(|line| line.strip_prefix("# node: ")).unwrap_or_default();
+        let value = |key: &str| node.split(' ').find_map(|word| word.strip_prefix(key)).unwrap_or_default().to_owned();
+        world.grouping().group_of(&Proxy {
+            id: "golden".into(),
+            workload: value("service=").into(),
+            namespace: "".into(),
+            locality: Locality::parse(&value("locality=")),
+            kind: ClientKind::Envoy,
+            role: Role::Sidecar,
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(FOLDER).join(&self.name).join("envoy.yaml")
+    }
+}
+
+/// Leaves out what is the same for everybody.
+fn own_part(mut snapshot: Value) -> Value {
+    for (key, resources) in snapshot.as_object_mut().unwrap() {
+        let resources = resources.as_array_mut().unwrap();
+        if key == "clusters" || key == "listeners" {
+            resources.retain(|resource| resource["name"] != "outbound");
+        }
+        if key == "routes" {
+            for routes in resources.iter_mut().filter(|routes| routes["name"] == "outbound") {
+                let hosts = routes["virtual_hosts"].as_array_mut().unwrap();
+                hosts.retain(|host| host["name"] != "unknown");
+                for host in hosts {
+                    host["routes"]
+                        .as_array_mut()
+                        .unwrap()
+                        .retain(|route| route["match"].get("connect_matcher").is_none());
+                }
+            }
+        }
+    }
+    snapshot.as_object_mut().unwrap().retain(|_, resources| !resources.as_array().unwrap().is_empty());
+    snapshot
+}
+
+#[test]
+fn every_case_becomes_what_stands_beside_it() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    for case in cases() {
+        let (_, snapshot) = case.snapshot();
+        let shown = if case.name == "outbound" { snapshot } else { own_part(snapshot) };
+        let text = serde_saphyr::to_string(&shown).unwrap();
+        if update {
+            fs::write(case.path(), &text).unwrap();
+        }
+        let golden = fs::read_to_string(case.path())
+            .unwrap_or_else(|_| panic!("{} has no envoy.yaml: UPDATE_GOLDEN=1", case.name));
+        similar_asserts::assert_eq!(golden, text, "{}", case.name);
+        let stale = fs::read_dir(case.path().parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+        let stale: Vec<_> = stale.filter(|name| name != "input.yaml" && name != "envoy.yaml").collect();
+        assert!(stale.is_empty(), "{}: nobody writes {stale:?}", case.name);
+    }
+}
+
+/// Comments, order, layout and the places of documents have no meaning, so no byte may depend on them.
+#[test]
+fn what_has_no_meaning_changes_no_bytes() {
+    for case in cases() {
+        let (services, policies) = case.input.split_once("\n---\n").unwrap_or((&case.input, ""));
+        let mut documents: Vec<String> =
+            policies.split("\n---\n").map(|text| format!("\n# moved\n\n{text}\n")).collect();
+        documents.reverse();
+        let moved = Case {
+            name: case.name.clone(),
+            input: format!("{services}\n# the end\n---\n{}", documents.join("\n---\n# a comment\n")),
+        };
+        assert_eq!(case.snapshot().1, moved.snapshot().1, "{}", case.name);
+    }
+}
+
+#[test]
+fn envoy_accepts_every_case() {
+    for case in cases() {
+        let (_, snapshot) = case.snapshot();
+        let config = static_bootstrap(&snapshot);
+        if let Err(error) = envoy::validate(&config) {
+            panic!("{}: {error}\n{config}", case.name);
+        }
+    }
+}
+
+/// The same resources without a control plane: assignments in their clusters, routes in their listeners.
+fn static_bootstrap(snapshot: &Value) -> String {
+    let list = |key: &str| snapshot[key].as_array().cloned().unwrap_or_default();
+    let by_name = |key: &str, name: &str| -> BTreeMap<String, Value> {
+        list(key).into_iter().map(|value| (value[name].as_str().unwrap().to_owned(), value)).collect()
+    };
+    let assignments = by_name("endpoints", "cluster_name");
+    let routes = by_name("routes", "name");
+    let clusters: Vec<Value> = list("clusters")
+        .into_iter()
+        .map(|mut cluster| {
+            if cluster["type"] == "EDS" {
+                let assignment = assignments[cluster["name"].as_str().unwrap()].clone();
+                let fields = cluster.as_object_mut().unwrap();
+                fields.remove("eds_cluster_config");
+                fields.insert("type".into(), "STATIC".into());
+                fields.insert("load_assignment".into(), assignment);
+            }
+            cluster
+        })
+        .collect();
+    let listeners: Vec<Value> = list("listeners")
+        .into_iter()
+        .map(|mut listener| {
+            for filter in listener["filter_chains"][0]["filters"].as_array_mut().unwrap() {
+                let config = filter["typed_config"].as_object_mut().unwrap();
+                if let Some(rds) = config.remove("rds") {
+                    config.insert("route_config".into(), routes[rds["route_config_name"].as_str().unwrap()].clone());
+                }
+            }
+            listener
+        })
+        .collect();
+    json!({ "static_resources": { "clusters": clusters, "listeners": listeners } }).to_string()
+}
+
+#[test]
+fn the_bootstraps_in_the_repository_are_accepted() {
+    for name in ["sidecar-delta.yaml", "sidecar-sotw.yaml"] {
+        let path = format!("{}/envoy-configs/{name}", env!("CARGO_MANIFEST_DIR"));
+        envoy::validate(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
