@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::{Config, SourceConfig},
+    config::{Config, Guard, SourceConfig},
     control::{self, Control, Settle, Status},
     diagnostic::Diagnostic,
     discovery::{SourceHandle, file::FileSource, supervise},
@@ -41,6 +41,7 @@ pub enum Ended {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
+    warn_of_what_is_not_built(config);
     let mut tasks = JoinSet::new();
     let sources = start_sources(config, &mut tasks);
     let policy_files = files::watch(config.policies.clone());
@@ -54,7 +55,7 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     // Signals are heard from before the first word is served.
     let mut signals = Signals::new()?;
     let admin_listener = bind(config.admin_listen, "admin.listen").await?;
-    let xds_listener = bind(config.xds.listen, "xds.listen").await?;
+    let xds_listener = bind(config.xds_listen, "xds.listen").await?;
 
     let settle = Settle { quiet: config.push.quiet, max_delay: config.push.max_delay };
     let metrics = control::Metrics::register(&mut registry);
@@ -77,7 +78,7 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     let admin_task = tokio::spawn(admin.serve(admin_listener, stopping.clone().cancelled_owned()));
     let mut xds_task = tokio::spawn(server.serve(xds_listener, draining.clone()));
     tracing::info!(
-        config = %config_path.display(), xds = %config.xds.listen, admin = %config.admin_listen,
+        config = %config_path.display(), xds = %config.xds_listen, admin = %config.admin_listen,
         "serving"
     );
 
@@ -107,6 +108,16 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     tasks.shutdown().await;
     tracing::info!("stopped");
     Ok(Ended::Stopped)
+}
+
+/// Parts of the configuration that are read and have no effect yet: said, so that nobody relies on them.
+fn warn_of_what_is_not_built(config: &Config) {
+    if let Some(folder) = &config.state_dir {
+        tracing::warn!(folder = %folder.display(), "`stateDir` has no effect yet: the last good state is kept in memory only");
+    }
+    if config.guard != Guard::default() {
+        tracing::warn!("`guard` has no effect yet: a sudden removal is not held");
+    }
 }
 
 fn start_sources(config: &Config, tasks: &mut JoinSet<()>) -> Vec<SourceHandle> {

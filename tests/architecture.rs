@@ -58,8 +58,8 @@ const PURE: &[&str] = &[
     "control/world.rs",
     "xds/session.rs",
     "xds/subscription.rs",
-    "xds/delta.rs",
-    "xds/sotw.rs",
+    "control/settle.rs",
+    "xds/message.rs",
     "xds/held.rs",
     "xds/changes.rs",
 ];

@@ -90,10 +90,10 @@ impl Group {
         }
         let mut problems = std::mem::take(&mut self.compiled.problems);
         if mesh_differs {
-            for cluster in [route::loopback_cluster(&input.mesh)] {
-                let name = ResourceName::new(cluster.name.as_str());
-                insert(&mut sets, ResourceType::Cluster, Resource::encode(ResourceType::Cluster, name, &cluster));
-            }
+            let cluster = route::loopback_cluster(&input.mesh);
+            let name = ResourceName::new(cluster.name.as_str());
+            memo.work.resources_encoded += 1;
+            insert(&mut sets, ResourceType::Cluster, Resource::encode(ResourceType::Cluster, name, &cluster));
         }
         if stale.virtual_hosts {
             problems.retain(|problem| !matches!(problem, Problem::DomainTaken { .. }));
@@ -103,6 +103,7 @@ impl Group {
         }
         if stale.listeners {
             problems.retain(|problem| !matches!(problem, Problem::AddressTaken { .. }));
+            memo.work.resources_encoded += u64::from(mesh_differs);
             self.place_listeners(&mut sets, &mut problems, mesh_differs);
         }
         problems.sort_unstable();
@@ -183,8 +184,6 @@ impl Group {
         let (before, after) = (assignments(&old), assignments(&new));
         let same = matches!((&before, &after), (Some(before), Some(after)) if Arc::ptr_eq(before, after));
         if !same {
-            let list = |a: &'_ Option<Arc<Assignments>>| a.clone();
-            let (before, after) = (list(&before), list(&after));
             swap(
                 sets,
                 ResourceType::Endpoints,

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, Guard, Listen, Push, SourceConfig, Tls};
+use super::{Config, Guard, Push, SourceConfig};
 use crate::{
     diagnostic::{Diagnostic, SourceFile},
     yaml::{self, invalid},
@@ -22,7 +22,7 @@ struct Written {
     admin: WrittenAdmin,
     discovery: Vec<WrittenSource>,
     policies: Vec<WrittenPolicies>,
-    state_dir: Option<NotYet>,
+    state_dir: Option<PathBuf>,
     push: WrittenPush,
     guard: WrittenGuard,
 }
@@ -30,23 +30,14 @@ struct Written {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenXds {
-    listen: Option<SocketAddr>,
-    tls: Option<WrittenTls>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenTls {
-    cert: PathBuf,
-    key: PathBuf,
-    #[serde(default)]
-    client_ca: Option<PathBuf>,
+    listen: Option<WrittenAddress>,
+    tls: Option<NotYetTls>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenAdmin {
-    listen: Option<SocketAddr>,
+    listen: Option<WrittenAddress>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,6 +90,33 @@ impl<'de> Deserialize<'de> for WrittenDuration {
     }
 }
 
+/// An IP address and a port.
+#[derive(Debug, Clone, Copy)]
+struct WrittenAddress(SocketAddr);
+
+impl<'de> Deserialize<'de> for WrittenAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let remedy =
+            "write an IP address and a port, for example `127.0.0.1:18000`, or `0.0.0.0:18000` for all interfaces";
+        text.parse().map(Self).map_err(|_| invalid(format_args!("`{text}` is no address with a port"), remedy))
+    }
+}
+
+/// TLS towards proxies, not built yet: refused, so that nobody believes their traffic is encrypted.
+#[derive(Debug)]
+enum NotYetTls {}
+
+impl<'de> Deserialize<'de> for NotYetTls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer)?;
+        Err(invalid(
+            "TLS is not available yet",
+            "remove it, and let proxies connect over loopback or a private network",
+        ))
+    }
+}
+
 /// Part of the format, not built yet: refused, so that nobody believes it has an effect.
 #[derive(Debug)]
 enum NotYet {}
@@ -123,7 +141,7 @@ pub(super) fn read(file: &Arc<SourceFile>) -> Result<Config, Vec<Diagnostic>> {
         };
         problems.push(problem.remedy(remedy));
     };
-    let Written { xds, admin, discovery, policies, state_dir: _, push, guard } = written;
+    let Written { xds, admin, discovery, policies, state_dir, push, guard } = written;
     if discovery.is_empty() {
         let remedy = "add one, for example `discovery: [ { file: { path: services.yaml } } ]`";
         complain("missing-field", "discovery", "there is no source of services", remedy);
@@ -138,7 +156,7 @@ pub(super) fn read(file: &Arc<SourceFile>) -> Result<Config, Vec<Diagnostic>> {
             }
         }
     }
-    let max_removed_percent = guard.max_removed_percent.unwrap_or(50);
+    let max_removed_percent = guard.max_removed_percent.unwrap_or(Guard::default().max_removed_percent);
     if max_removed_percent > 100 {
         complain("invalid-value", "guard.maxRemovedPercent", "more than 100 percent", "write a number from 0 to 100");
     }
@@ -150,20 +168,13 @@ pub(super) fn read(file: &Arc<SourceFile>) -> Result<Config, Vec<Diagnostic>> {
         complain("invalid-value", "push", "`quiet` is longer than `maxDelay`", "lower quiet, or raise maxDelay");
     }
     let config = Config {
-        xds: Listen {
-            listen: xds.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 18000))),
-            tls: xds.tls.map(|WrittenTls { cert, key, client_ca }| Tls {
-                cert: resolve(cert),
-                key: resolve(key),
-                client_ca: client_ca.map(resolve),
-            }),
-        },
-        admin_listen: admin.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 19000))),
+        xds_listen: xds.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 18000)), |listen| listen.0),
+        admin_listen: admin.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 19000)), |listen| listen.0),
         sources,
         policies: policies.into_iter().map(|WrittenPolicies { path }| resolve(path)).collect(),
-        state_dir: None,
+        state_dir: state_dir.map(resolve),
         push,
-        guard: Guard { max_removed_percent, hold: guard.hold.map_or(Duration::from_secs(30), |hold| hold.0) },
+        guard: Guard { max_removed_percent, hold: guard.hold.map_or(Guard::default().hold, |hold| hold.0) },
     };
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }

@@ -18,40 +18,20 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 /// The configuration, every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where proxies connect.
-    pub xds: Listen,
-    /// Where people and scrapers connect.
+    /// Where proxies connect. Default 127.0.0.1:18000.
+    pub xds_listen: SocketAddr,
+    /// Where people and scrapers connect. Default 127.0.0.1:19000.
     pub admin_listen: SocketAddr,
     /// The sources, in the order in which they count.
     pub sources: Vec<SourceConfig>,
     /// Files and folders of policy documents.
     pub policies: Vec<PathBuf>,
-    /// Where the last known good state is kept; absent = memory only.
+    /// Where the last known good state is to be kept; nothing is written there yet.
     pub state_dir: Option<PathBuf>,
     /// How long changes may gather.
     pub push: Push,
-    /// When a removal is held.
+    /// When a removal is to be held; nothing is held yet.
     pub guard: Guard,
-}
-
-/// A listener, and its TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// Default 127.0.0.1:18000.
-    pub listen: SocketAddr,
-    /// Absent = plain text.
-    pub tls: Option<Tls>,
-}
-
-/// Files in PEM, read again when they change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    /// The server's certificate chain.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// Who may connect: certificates signed by these; absent = anybody.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// One source of discovery.
@@ -80,6 +60,12 @@ pub struct Guard {
     pub max_removed_percent: u32,
     /// For how long. Default 30 s.
     pub hold: Duration,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { max_removed_percent: 50, hold: Duration::from_secs(30) }
+    }
 }
 
 /// Reads the configuration file. Every problem is reported.

@@ -88,7 +88,11 @@ impl de::Error for Error {
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(ErrorKind::Type { found: found.to_string(), expected: expected.to_string() })
+        let expected = match expected.to_string() {
+            nonzero if nonzero.starts_with("a nonzero") => "a whole number above 0".to_owned(),
+            expected => expected,
+        };
+        Self::new(ErrorKind::Type { found: found.to_string(), expected })
     }
 
     fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {

@@ -1,0 +1,32 @@
+# The two commands: `make demo` runs the main job, `make test` runs every check. Both install what they need.
+
+.PHONY: help build release demo test lint latency
+
+help:
+	@echo "make demo      watch a service with a hard-coded URL get real load balancing (KEEP=1 stays up)"
+	@echo "make test      every check: format, lints, all tests, with a real Envoy and real clients"
+	@echo "make latency   how long an edited endpoint takes to reach a real Envoy; cold start and memory"
+	@echo "make release   build target/release/chancery"
+
+build:
+	cargo build --locked
+
+release:
+	cargo build --locked --release
+
+demo: release
+	@scripts/install-envoy > /dev/null
+	@CHANCERY=$(CURDIR)/target/release/chancery KEEP=$(KEEP) python3 scripts/demo
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+test: lint
+	scripts/install-envoy > /dev/null
+	scripts/install-clients
+	cargo test --locked
+
+latency: release
+	@scripts/install-envoy > /dev/null
+	@CHANCERY=$(CURDIR)/target/release/chancery python3 scripts/latency
