@@ -197,7 +197,7 @@ async fn a_rejected_resource_does_not_disturb_the_others() {
     let port = free_port();
     let one = Instance::start("orders-1").await;
     let good = service("orders", &[(&one, 1)]);
-    let plane = ControlPlane::start(&services(&[good.clone()]), ROUND_ROBIN, port).await;
+    let plane = ControlPlane::start(&services(std::slice::from_ref(&good)), ROUND_ROBIN, port).await;
     let envoy = Envoy::start(&plane, Dialect::Delta, port, &["--node", "caller-1"]).await;
     let load = Load::start(envoy.proxy(), "http://orders/".into(), 2);
     load.for_answers(20).await;

@@ -178,7 +178,8 @@ impl<'de> Deserialize<'de> for TableSize {
 }
 
 fn is_prime(number: u64) -> bool {
-    number >= 2 && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| number % divisor != 0)
+    number >= 2
+        && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// A field that is read nowhere yet: refused, so that nobody believes it has an effect.
