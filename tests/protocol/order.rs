@@ -1,0 +1,143 @@
+//! Section D of the rules: ordering and warming, in both dialects.
+
+use super::conversation::{CDS, EDS, LDS, RDS, Talk, snapshot};
+
+/// A client with clusters `a` and `b`, their endpoints, a listener and routes, all acknowledged.
+fn settled_delta() -> Talk {
+    let mut talk = Talk::delta(&snapshot("a=1 b=1", "a=1 b=1", "l=1", "r=1"));
+    talk.ask(CDS, "");
+    talk.all();
+    talk.ask(EDS, "+a +b");
+    talk.ask(LDS, "");
+    talk.ask(RDS, "+r");
+    talk.all();
+    for resource_type in [CDS, EDS, LDS, RDS] {
+        talk.ack(resource_type, "");
+    }
+    assert!(talk.all().is_empty());
+    talk
+}
+
+fn settled_sotw() -> Talk {
+    let mut talk = Talk::sotw(&snapshot("a=c1 b=c2", "a=e1 b=e2", "l=l1", "r=r1"));
+    let names = [(CDS, ""), (EDS, "a b"), (LDS, ""), (RDS, "r")];
+    for (resource_type, list) in names {
+        talk.ask(resource_type, list);
+    }
+    talk.all();
+    for (resource_type, list) in names {
+        talk.ack(resource_type, list);
+    }
+    assert!(talk.all().is_empty());
+    talk
+}
+
+#[test]
+fn item_45_endpoints_never_wait_for_the_acknowledgement_of_clusters() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=2 b=1", "a=1 b=1", "l=1", "r=1"));
+    assert_eq!(talk.all(), ["clusters +a=2", "endpoints +a=1"]);
+}
+
+#[test]
+fn item_46_a_changed_cluster_is_followed_by_its_endpoints_at_their_own_version() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=2 b=1", "a=1 b=1", "l=1", "r=1"));
+    let cluster = talk.next().unwrap();
+    let endpoints = talk.next().unwrap();
+    assert_eq!((cluster.text(), endpoints.text()), ("clusters +a=2".into(), "endpoints +a=1".into()));
+
+    let mut talk = settled_sotw();
+    talk.target(&snapshot("a=c9 b=c2", "a=e1 b=e2", "l=l1", "r=r1"));
+    assert_eq!(talk.all(), ["clusters c2 c9", "endpoints e1"]);
+}
+
+#[test]
+fn item_47_endpoints_asked_for_before_clusters_are_sent_again_after_them() {
+    let mut talk = Talk::delta(&snapshot("a=1 b=1", "a=1 b=1", "", ""));
+    talk.ask(EDS, "+a +b");
+    assert_eq!(talk.all(), ["endpoints +a=1 +b=1"]);
+    talk.ack(EDS, "");
+    talk.ask(CDS, "");
+    assert_eq!(talk.all(), ["clusters +a=1 +b=1", "endpoints +a=1 +b=1"]);
+}
+
+#[test]
+fn item_50_one_change_goes_out_in_push_order() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=2 b=1", "a=2 b=1", "l=2", "r=2"));
+    assert_eq!(talk.all(), ["clusters +a=2", "endpoints +a=2", "listeners +l=2", "routes +r=2"]);
+}
+
+#[test]
+fn item_51_routes_wait_until_new_clusters_are_warm_with_a_deadline() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=1 b=1 new=1", "a=1 b=1 new=1", "l=1", "r=2"));
+    assert_eq!(talk.all(), ["clusters +new=1"], "the route may lead to the new cluster");
+    talk.ask(EDS, "+new");
+    assert_eq!(talk.all(), ["endpoints +new=1"]);
+    talk.ack(EDS, "");
+    assert!(talk.all().is_empty());
+    talk.ack(CDS, "");
+    assert_eq!(talk.all(), ["routes +r=2"], "the acknowledgement says that it is warm");
+
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=1 b=1 new=1", "a=1 b=1", "l=1", "r=2"));
+    assert_eq!(talk.all(), ["clusters +new=1"]);
+    talk.later(16);
+    assert_eq!(talk.all(), ["routes +r=2"], "for ever is too long");
+}
+
+#[test]
+fn item_52_removals_come_last_once_nothing_leads_to_what_is_removed() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=1", "a=1", "l=1", "r=2"));
+    assert_eq!(talk.all(), ["routes +r=2"], "first the routes");
+    talk.ack(RDS, "");
+    assert_eq!(talk.all(), ["clusters -b", "endpoints -b"], "then what nothing leads to");
+}
+
+#[test]
+fn item_52_removals_in_state_of_the_world() {
+    let mut talk = settled_sotw();
+    talk.target(&snapshot("a=c9", "a=e1", "l=l1", "r=r2"));
+    assert_eq!(talk.all(), ["clusters c2 c9", "endpoints e1", "routes r2"], "`b` is kept while routes may lead to it");
+    talk.ack(CDS, "");
+    talk.ack(EDS, "a b");
+    assert!(talk.all().is_empty());
+    talk.ack(RDS, "r");
+    assert_eq!(talk.all(), ["clusters c9"]);
+    talk.ack(CDS, "");
+    assert!(talk.all().is_empty());
+}
+
+#[test]
+fn item_52_a_route_that_is_never_acknowledged_keeps_nothing_for_ever() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=1", "a=1", "l=1", "r=2"));
+    talk.all();
+    talk.later(6);
+    assert_eq!(talk.all(), ["clusters -b", "endpoints -b"]);
+}
+
+#[test]
+fn item_53_unchanged_clusters_are_not_sent() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=1 b=1", "a=2 b=1", "l=1", "r=1"));
+    assert_eq!(talk.all(), ["endpoints +a=2"]);
+}
+
+#[test]
+fn a_service_removed_and_back_at_once_is_no_news() {
+    let mut talk = settled_delta();
+    talk.target(&snapshot("a=1", "a=1", "l=1", "r=1"));
+    talk.target(&snapshot("a=1 b=1", "a=1 b=1", "l=1", "r=1"));
+    assert!(talk.all().is_empty());
+}
+
+#[test]
+fn a_quiet_session_has_no_deadline() {
+    let talk = settled_delta();
+    assert_eq!(talk.session.deadline(), None);
+    assert!(talk.session.is_settled());
+}
