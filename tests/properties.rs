@@ -87,7 +87,10 @@ fn groups() -> Vec<NodeGroup> {
     vec![NodeGroup::default(), own, placed]
 }
 
-fn bytes(snapshot: &Snapshot) -> Vec<(ResourceType, Vec<(String, Vec<u8>)>)> {
+/// Names and bodies of one type.
+type Bodies = Vec<(String, Vec<u8>)>;
+
+fn bytes(snapshot: &Snapshot) -> Vec<(ResourceType, Bodies)> {
     let resources = |set: &chancery::resources::ResourceSet| {
         set.iter().map(|resource| (resource.name().to_string(), resource.body().to_vec())).collect()
     };
