@@ -1,6 +1,10 @@
 //! Everything a configuration names, read once: what offline commands work on, through the code that serves.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use anyhow::Result;
 
@@ -9,10 +13,11 @@ use crate::{
     catalog::Merge,
     config::{self, Config, SourceConfig},
     control::World,
-    diagnostic::{Diagnostic, Level},
-    discovery::file::FileSource,
+    diagnostic::{Diagnostic, Level, SourceFile},
+    discovery::file::{FileSource, Files},
     files::{Listing, Scan},
     policy::Library,
+    yaml,
 };
 
 /// What was read, and everything that is wrong with it.
@@ -38,9 +43,6 @@ impl Inputs {
             match source {
                 SourceConfig::File { path } => {
                     let slice = FileSource::read_once(path.clone());
-                    if !path.exists() {
-                        problems.push(missing(path, "this service snapshot is not there (`serve` would wait for it)"));
-                    }
                     problems.extend(slice.problems.iter().cloned());
                     slices.push(Arc::new(slice));
                 }
@@ -63,8 +65,57 @@ impl Inputs {
     }
 }
 
+/// What is wrong with files and folders, each file taken for what it holds: a service snapshot, a configuration, or
+/// policies. Snapshots and policies are also held against each other.
+pub(super) fn check_paths(paths: &[PathBuf]) -> Vec<Diagnostic> {
+    let Listing { files, missing: missing_paths, mut problems } =
+        Scan::new(paths.to_vec()).look(Instant::now()).listing;
+    problems.extend(missing_paths.iter().map(|path| missing(Path::new(&**path), "this path is not there")));
+    let (mut snapshots, mut policies) = (Listing::default(), Vec::new());
+    for (path, file) in files {
+        match held_by(&file) {
+            Held::Snapshot => drop(snapshots.files.insert(path, file)),
+            Held::Configuration => problems.extend(Inputs::load(Path::new(&*path)).problems),
+            Held::Policies => policies.push(file),
+        }
+    }
+    let mut library = Library::default();
+    library.update(&policies);
+    problems.extend(library.problems().iter().cloned());
+    if !snapshots.files.is_empty() {
+        let mut read = Files::default();
+        read.update(&snapshots, SystemTime::UNIX_EPOCH);
+        problems.extend(read.slice().problems.iter().cloned());
+        let mut merge = Merge::default();
+        merge.update(vec![Arc::new(read.slice().clone())]);
+        let mut world = World::default();
+        world.update(merge.catalog().clone(), library.policies().clone());
+        problems.extend(world.problems());
+        problems.extend(world.lints());
+    }
+    problems
+}
+
+enum Held {
+    Snapshot,
+    Configuration,
+    Policies,
+}
+
+/// By the keys of the first document; what has none that says so is read as policies, whose reader explains best.
+fn held_by(file: &Arc<SourceFile>) -> Held {
+    let documents = yaml::parse(file).documents;
+    let has = |key: &str| documents.first().is_some_and(|document| document.has(key));
+    match () {
+        () if has("kind") => Held::Policies,
+        () if has("services") => Held::Snapshot,
+        () if has("discovery") || has("xds") => Held::Configuration,
+        () => Held::Policies,
+    }
+}
+
 /// The policies of files and folders, and what is wrong with them.
-pub(super) fn read_policies(paths: &[std::path::PathBuf]) -> (Library, Vec<Diagnostic>) {
+fn read_policies(paths: &[PathBuf]) -> (Library, Vec<Diagnostic>) {
     let Listing { files, missing: missing_paths, mut problems } =
         Scan::new(paths.to_vec()).look(Instant::now()).listing;
     problems.extend(missing_paths.iter().map(|path| missing(Path::new(&**path), "this path of policies is not there")));

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Outcome, diagnostics,
-    inputs::{Inputs, read_policies},
+    inputs::{Inputs, check_paths},
     output,
 };
 use crate::diagnostic::{Diagnostic, Level};
@@ -21,7 +21,7 @@ pub struct Validate {
     /// The configuration; everything it names is checked
     #[arg(long, value_name = "FILE", env = "CHANCERY_CONFIG")]
     config: Option<PathBuf>,
-    /// Further files and folders of policies
+    /// Further files and folders, each taken for what it holds: policies, service snapshots, configurations
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// How to print what is wrong
@@ -40,14 +40,14 @@ enum Format {
 impl Validate {
     pub fn run(self) -> Result<Outcome> {
         if self.config.is_none() && self.paths.is_empty() {
-            bail!("name what to check: --config FILE, or files and folders of policies");
+            bail!("name what to check: --config FILE, or files and folders");
         }
         let mut problems: Vec<Diagnostic> = Vec::new();
         if let Some(config) = &self.config {
             problems.extend(Inputs::load(config).problems);
         }
         if !self.paths.is_empty() {
-            problems.extend(read_policies(&self.paths).1);
+            problems.extend(check_paths(&self.paths));
         }
         match self.output {
             Format::Human if problems.is_empty() => output::progress(format_args!("no problems")),

@@ -11,7 +11,10 @@ use super::{
     route,
 };
 use crate::{
-    model::{ClusterName, Port, Service, ServicePolicy, SubsetName, policy::EffectivePolicy, policy::PolicyKey},
+    model::{
+        ClusterName, Port, Service, ServicePolicy, SubsetName, policy::EffectivePolicy, policy::PolicyKey,
+        policy::Shaped,
+    },
     proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost},
     resources::{Resource, ResourceType},
 };
@@ -49,6 +52,7 @@ pub(super) struct Assignments {
 impl Definition {
     pub fn compile(input: &DefinitionInput) -> Self {
         let DefinitionInput { service, policy, mesh, own_address, dns_endpoints } = input;
+        let none = Shaped::default();
         let mut definition = Self { clusters: Vec::new(), virtual_hosts: Vec::new(), listeners: Vec::new() };
         for (port, subset, effective) in targets(service, policy) {
             let name = cluster_name(service, port, subset);
@@ -59,16 +63,16 @@ impl Definition {
             if subset.is_some() {
                 continue;
             }
-            let documents = policy.documents.get(&port.number).map_or(&[][..], Vec::as_slice);
+            let shaped = policy.documents.get(&port.number).unwrap_or(&none);
             if port.protocol.is_http() {
-                let message = route::virtual_host(service, port, &name, effective, documents);
+                let message = route::virtual_host(service, port, &name, effective, shaped);
                 let encoded = Bytes::from(message.encode_to_vec());
                 definition.virtual_hosts.push(HostEntry { cluster: name.clone(), message, encoded });
             }
             let address = port.listen.or_else(|| Some(SocketAddr::new(IpAddr::V4((*own_address)?), port.number.get())));
             if let Some(address) = address.filter(|_| mesh.gives_listener(port)) {
                 let routes = port.protocol.is_http().then(|| {
-                    let routes = route::for_every_authority(&name, effective, documents);
+                    let routes = route::for_every_authority(&name, effective, shaped);
                     Resource::encode(ResourceType::Route, name.resource_name(), &routes)
                 });
                 let message = listener::own(&name, port, address, effective, mesh);

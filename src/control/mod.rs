@@ -233,15 +233,18 @@ fn source_statuses(sources: &[SourceHandle], slices: &[Arc<Slice>]) -> Vec<Sourc
     sources.iter().zip(slices).map(status).collect()
 }
 
-/// Logs what is new, and what is over.
+/// Logs what is new, and what is over. A problem that only moved, since a line was added above it, is neither.
 fn report(reported: &mut Vec<Diagnostic>, problems: &[Diagnostic]) {
-    for problem in problems.iter().filter(|problem| !reported.contains(problem)) {
+    let same = |a: &Diagnostic, b: &Diagnostic| {
+        (a.id, a.file(), &a.field, &a.message) == (b.id, b.file(), &b.field, &b.message)
+    };
+    for problem in problems.iter().filter(|problem| !reported.iter().any(|known| same(known, problem))) {
         match problem.level {
             Level::Error => tracing::error!("{problem}; the last good content is served"),
             Level::Warning => tracing::warn!("{problem}"),
         }
     }
-    for solved in reported.iter().filter(|problem| !problems.contains(problem)) {
+    for solved in reported.iter().filter(|known| !problems.iter().any(|problem| same(known, problem))) {
         tracing::info!(file = solved.file(), id = solved.id, "solved: {}", solved.message);
     }
     *reported = problems.to_vec();

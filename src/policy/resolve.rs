@@ -15,7 +15,7 @@ use crate::{
     diagnostic::Diagnostic,
     model::{
         ClientView, Service, ServicePolicy, SubsetName,
-        policy::PolicyKey,
+        policy::{PolicyKey, Shaped},
         service::{Labels, Port},
     },
     yaml::UniqueMap,
@@ -37,17 +37,28 @@ impl PolicySet {
         let mut resolved = Resolved::default();
         let mut problems = BTreeSet::new();
         for port in &service.ports {
-            let mut documents: BTreeSet<Arc<str>> = BTreeSet::new();
+            let mut shaped_host: BTreeSet<Arc<str>> = BTreeSet::new();
+            let mut shaped_route: BTreeSet<Arc<str>> = BTreeSet::new();
             for subset in std::iter::once(None).chain(subsets.keys().map(Some)) {
                 let merged = self.explain(service, port, subset, view);
-                documents.extend(merged.settings.values().map(|decided| decided.leaf.document.name().into()));
+                for (path, decided) in &merged.settings {
+                    let document: Arc<str> = decided.leaf.document.name().into();
+                    if subset.is_none() && shapes_route(path) {
+                        shaped_route.insert(document.clone());
+                    }
+                    shaped_host.insert(document);
+                }
                 problems.extend(merged.contradictions.iter().map(|(path, won, lost)| contradiction(path, won, lost)));
                 let settings = merged.settings.iter().map(|(path, decided)| (path, &decided.leaf.value));
                 let policy = effective(&leaves::unflatten(settings));
                 let key = PolicyKey { port: port.number, subset: subset.cloned() };
                 resolved.policy.effective.insert(key, Arc::new(policy));
             }
-            resolved.policy.documents.insert(port.number, documents.into_iter().collect());
+            if !shaped_host.is_empty() {
+                let shaped =
+                    Shaped { host: shaped_host.into_iter().collect(), route: shaped_route.into_iter().collect() };
+                resolved.policy.documents.insert(port.number, shaped);
+            }
         }
         resolved.policy.subsets = subsets;
         resolved.problems = problems.into_iter().collect();
@@ -75,6 +86,13 @@ impl PolicySet {
         }
         subsets
     }
+}
+
+/// Whether a setting ends up in the route rather than in a cluster.
+fn shapes_route(path: &str) -> bool {
+    ["timeout", "retries.", "loadBalancer.consistentHash.http", "loadBalancer.consistentHash.useSourceIp"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
 }
 
 fn labels(written: &UniqueMap<String, String>) -> Labels {

@@ -73,6 +73,11 @@ impl Document {
         }
     }
 
+    /// Whether something stands at a path.
+    pub fn has(&self, path: &str) -> bool {
+        self.find(path).is_some()
+    }
+
     /// Where the value at a path stands; of what is not there, the nearest that is above it.
     /// Paths are written `spec.subsets[0].name`; a key with dots in it as `labels["a.b"]`.
     pub fn place(&self, path: &str) -> Place {

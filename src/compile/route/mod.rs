@@ -8,7 +8,7 @@ use super::wire::{address_of, duration};
 use crate::{
     model::{
         ClusterName, MeshSettings, Port, Service,
-        policy::{ConsistentHash, EffectivePolicy, HashKey, LoadBalancer},
+        policy::{ConsistentHash, EffectivePolicy, HashKey, LoadBalancer, Shaped},
     },
     proto::{
         envoy::config::{
@@ -42,13 +42,14 @@ use crate::{
 const LOOPBACK: &str = "outbound";
 
 /// A port's virtual host in the HTTP listener: the service's names with the port, and without where it is the port
-/// they mean. `documents` shaped it and are named in its metadata, so that `/config_dump` leads to them.
+/// they mean. The documents that shaped it, and its route, are named in their metadata, so that `/config_dump` leads
+/// to them.
 pub(super) fn virtual_host(
     service: &Service,
     port: &Port,
     cluster: &ClusterName,
     policy: &EffectivePolicy,
-    documents: &[Arc<str>],
+    shaped: &Shaped,
 ) -> VirtualHost {
     let is_default = service.default_http_port().is_some_and(|default| default.number == port.number);
     let names = || std::iter::once(service.name.as_str()).chain(service.hosts.iter().map(|host| host.as_str()));
@@ -62,8 +63,8 @@ pub(super) fn virtual_host(
     VirtualHost {
         name: cluster.to_string(),
         domains,
-        routes: vec![connect_route(), service_route(cluster, policy)],
-        metadata: provenance(documents),
+        routes: vec![connect_route(), service_route(cluster, policy, shaped)],
+        metadata: provenance(&shaped.host),
         ..Default::default()
     }
 }
@@ -72,13 +73,13 @@ pub(super) fn virtual_host(
 pub(super) fn for_every_authority(
     cluster: &ClusterName,
     policy: &EffectivePolicy,
-    documents: &[Arc<str>],
+    shaped: &Shaped,
 ) -> RouteConfiguration {
     let host = VirtualHost {
         name: cluster.to_string(),
         domains: vec!["*".into()],
-        routes: vec![service_route(cluster, policy)],
-        metadata: provenance(documents),
+        routes: vec![service_route(cluster, policy, shaped)],
+        metadata: provenance(&shaped.host),
         ..Default::default()
     };
     RouteConfiguration { name: cluster.to_string(), virtual_hosts: vec![host], ..Default::default() }
@@ -146,7 +147,7 @@ fn connect_route() -> Route {
 }
 
 /// The timeout is always written, since Envoy's own is 15 s; gRPC's own deadline may not be longer than it.
-fn service_route(cluster: &ClusterName, policy: &EffectivePolicy) -> Route {
+fn service_route(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped) -> Route {
     let timeout = policy.route.timeout.unwrap_or(Duration::ZERO);
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
@@ -162,6 +163,7 @@ fn service_route(cluster: &ClusterName, policy: &EffectivePolicy) -> Route {
     Route {
         r#match: Some(matching(PathSpecifier::Prefix("/".into()))),
         action: Some(Action::Route(action)),
+        metadata: provenance(&shaped.route),
         ..Default::default()
     }
 }

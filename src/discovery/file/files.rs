@@ -139,8 +139,12 @@ impl Files {
             set(&mut services, name, read, now);
         }
         let unread = self.files.values().filter(|file| file.good.is_none()).count();
-        let problems: Vec<Diagnostic> =
+        let mut problems: Vec<Diagnostic> =
             listing.problems.iter().chain(self.files.values().flat_map(|file| &file.problems)).cloned().collect();
+        problems.extend(listing.missing.iter().map(|path| {
+            let problem = Diagnostic::file_error("missing-path", path.clone(), "this service snapshot is not there");
+            Diagnostic { level: Level::Warning, ..problem }.remedy("it is waited for; what it last held is kept")
+        }));
         let complete = listing.missing.is_empty()
             && unread == 0
             && !listing.problems.iter().any(|problem| problem.level == Level::Error);

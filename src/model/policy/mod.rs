@@ -32,8 +32,17 @@ pub struct ServicePolicy {
     /// What applies to a port, and to a subset at a port. There is an entry for each port of the service without
     /// a subset, and for each port with each subset.
     pub effective: BTreeMap<PolicyKey, Arc<EffectivePolicy>>,
-    /// The documents that shaped the virtual host of each port, as `KIND/NAME`, sorted.
-    pub documents: BTreeMap<NonZeroU16, Vec<Arc<str>>>,
+    /// The documents that shaped what each port's traffic meets. A port that none did has no entry.
+    pub documents: BTreeMap<NonZeroU16, Shaped>,
+}
+
+/// Documents by what they shaped, as `KIND/NAME`, sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shaped {
+    /// The virtual host of a port, its clusters and subsets included.
+    pub host: Vec<Arc<str>>,
+    /// Its route: timeout, retries, what is hashed.
+    pub route: Vec<Arc<str>>,
 }
 
 /// A port, alone or narrowed to a subset.
