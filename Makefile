@@ -25,7 +25,7 @@ lint:
 test: lint
 	scripts/install-envoy > /dev/null
 	scripts/install-clients
-	cargo test --locked
+	cargo test --locked --lib --bins --tests
 
 latency: release
 	@scripts/install-envoy > /dev/null

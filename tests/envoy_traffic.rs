@@ -103,7 +103,16 @@ async fn a_restart_is_not_felt(dialect: Dialect) {
     load.for_answers(50).await;
     let before = envoy.stats().await;
 
-    for _ in 0..2 {
+    for asked_to_stop in [false, true] {
+        if asked_to_stop {
+            let began = std::time::Instant::now();
+            plane.process().signal("TERM");
+            assert_eq!(plane.process().0.wait().unwrap().code(), Some(0));
+            assert!(
+                began.elapsed() < std::time::Duration::from_secs(9),
+                "it ends within its deadline, with streams open"
+            );
+        }
         plane.kill();
         envoy.until("control_plane.connected_state", |connected| connected == 0).await;
         load.for_answers(50).await;
