@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::{Config, Guard, SourceConfig},
+    catalog::GuardSettings,
+    config::{Config, SourceConfig},
     control::{self, Control, Settle, Status},
     diagnostic::Diagnostic,
     discovery::{SourceHandle, file::FileSource, supervise},
@@ -59,7 +60,8 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
 
     let settle = Settle { quiet: config.push.quiet, max_delay: config.push.max_delay };
     let metrics = control::Metrics::register(&mut registry);
-    let mut control = Control::new(sources, policy_files, settle, publish.clone(), status_sender, metrics);
+    let guard = GuardSettings { max_removed_percent: config.guard.max_removed_percent, hold: config.guard.hold };
+    let mut control = Control::new(sources, policy_files, settle, guard, publish.clone(), status_sender, metrics);
     let problems = control.first_look().await;
     if !problems.is_empty() {
         return Ok(Ended::Refused(problems));
@@ -110,13 +112,10 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     Ok(Ended::Stopped)
 }
 
-/// Parts of the configuration that are read and have no effect yet: said, so that nobody relies on them.
+/// What the configuration asks for and has no effect yet is said, so that nobody relies on it.
 fn warn_of_what_is_not_built(config: &Config) {
     if let Some(folder) = &config.state_dir {
         tracing::warn!(folder = %folder.display(), "`stateDir` has no effect yet: the last good state is kept in memory only");
-    }
-    if config.guard != Guard::default() {
-        tracing::warn!("`guard` has no effect yet: a sudden removal is not held");
     }
 }
 

@@ -228,3 +228,25 @@ async fn every_path_of_the_api_answers() {
         assert_eq!(answer.status, expected, "{path}: {}", answer.body);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sudden_loss_is_held_alarmed_and_given_way_to_in_time() {
+    let mut plane = ControlPlane::prepare("services: []", "", 15001);
+    let config = fs::read_to_string(plane.path("chancery.yaml")).unwrap();
+    plane.write("chancery.yaml", &format!("{config}guard: {{ hold: 2s }}\n"));
+    let four: String = (1..=4)
+        .map(|number| services(number).replace("services:\n", "").replace("orders", &format!("s{number}")))
+        .collect();
+    plane.write_services(&format!("services:\n{four}"));
+    plane.run().await;
+    let known = async || plane.get_json("/api/v1/services").await["services"].as_array().unwrap().len();
+    assert_eq!(known().await, 4);
+
+    plane.write_services("services: []");
+    let text = until_problem(&plane, "4 of 4 services are gone at once").await;
+    assert!(text.contains("removal is held"), "{text}");
+    assert_eq!((known().await, plane.metric("chancery_control_held_removals").await), (4, 1));
+    eventually("time shows that it is meant", async || (known().await == 0).then_some(())).await;
+    until_no_problem(&plane).await;
+    assert_eq!(plane.metric("chancery_control_held_removals").await, 0);
+}

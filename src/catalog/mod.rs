@@ -2,11 +2,15 @@
 //!
 //! Merging costs what changed: slices are compared with the ones before through their shared branches, and only the
 //! services that differ are looked at. Where two sources have one name, the source configured first counts, and the
-//! other is reported. A removal guard belongs between a source's new slice and its place here.
+//! other is reported. Between a source's new slice and its place here stands a [`Guard`], which holds sudden removals.
+
+mod guard;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use imbl::ordmap::DiffItem;
+
+pub use guard::{Admitted, Guard, GuardSettings, Held};
 
 use crate::{
     discovery::Slice,

@@ -129,7 +129,8 @@ fn shares(places: &[Place<'_>], routing: &LocalityRouting, client: Option<&Local
                 None => by_endpoints().collect(),
             }
         }
-        (LocalityRouting::Failover(rules), Some(client)) => {
+        // A client that does not say where it runs is near to nothing.
+        (LocalityRouting::Failover(rules), Some(client)) if !client.is_unknown() => {
             let priorities = compacted(places.iter().map(|place| distance(client, place.locality, rules)).collect());
             by_endpoints().zip(priorities).map(|(share, priority)| Share { priority, ..share }).collect()
         }

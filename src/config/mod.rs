@@ -30,7 +30,7 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// How long changes may gather.
     pub push: Push,
-    /// When a removal is to be held; nothing is held yet.
+    /// When a sudden removal is held.
     pub guard: Guard,
 }
 

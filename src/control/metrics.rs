@@ -15,6 +15,7 @@ pub struct Metrics {
     services: Gauge,
     groups: Gauge,
     problems: Gauge,
+    held_removals: Gauge,
     services_resolved: Counter,
     units_compiled: Counter,
     resources_encoded: Counter,
@@ -30,6 +31,7 @@ impl Metrics {
             services: Gauge::default(),
             groups: Gauge::default(),
             problems: Gauge::default(),
+            held_removals: Gauge::default(),
             services_resolved: Counter::default(),
             units_compiled: Counter::default(),
             resources_encoded: Counter::default(),
@@ -44,6 +46,11 @@ impl Metrics {
             "problems",
             "Problems with what was read last; the last good content is served",
             metrics.problems.clone(),
+        );
+        control.register(
+            "held_removals",
+            "Sudden removals that are held back: look at the source",
+            metrics.held_removals.clone(),
         );
         control.register(
             "services_resolved",
@@ -73,6 +80,7 @@ impl Metrics {
         gauge(&self.services, status.catalog.len());
         gauge(&self.groups, status.groups.len());
         gauge(&self.problems, status.problems.len());
+        gauge(&self.held_removals, status.held_removals);
         advance(&self.rounds, status.rounds);
         advance(&self.services_resolved, status.work.services_resolved);
         advance(&self.units_compiled, status.work.units_compiled);

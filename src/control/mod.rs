@@ -22,7 +22,10 @@ use std::{
 };
 
 use futures_util::future::select_all;
-use tokio::{sync::watch, time::timeout_at};
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout_at},
+};
 
 pub use self::{
     metrics::Metrics,
@@ -31,7 +34,7 @@ pub use self::{
     world::World,
 };
 use crate::{
-    catalog::Merge,
+    catalog::{Admitted, Guard, GuardSettings, Held, Merge},
     diagnostic::{Diagnostic, Level},
     discovery::{Slice, SourceHandle},
     files::Watching,
@@ -47,6 +50,8 @@ pub struct Control {
     pub policy_files: Watching,
     /// How long changes may gather.
     pub settle: Settle,
+    /// When a sudden removal is held.
+    pub guard: GuardSettings,
     /// Where snapshots go.
     pub publish: Arc<Publish>,
     /// Where the loop says how it is.
@@ -60,6 +65,8 @@ pub struct Control {
 #[derive(Default)]
 struct State {
     library: Library,
+    /// One for each source.
+    guards: Vec<Guard>,
     merge: Merge,
     world: World,
     rounds: u64,
@@ -72,11 +79,14 @@ impl Control {
         sources: Vec<SourceHandle>,
         policy_files: Watching,
         settle: Settle,
+        guard: GuardSettings,
         publish: Arc<Publish>,
         status: watch::Sender<Arc<Status>>,
         metrics: Metrics,
     ) -> Self {
-        Self { sources, policy_files, settle, publish, status, metrics, state: State::default() }
+        let guards = vec![Guard::new(guard); sources.len()];
+        let state = State { guards, ..State::default() };
+        Self { sources, policy_files, settle, guard, publish, status, metrics, state }
     }
 
     /// Reads the policies, and waits until every source has said something. The errors of a first start: with any,
@@ -98,13 +108,14 @@ impl Control {
     /// Runs for ever.
     pub async fn run(mut self) {
         loop {
-            self.round();
-            let group_wanted = tokio::select! {
-                () = changed(&mut self.sources, &mut self.policy_files) => false,
-                () = self.publish.wanted() => true,
+            let again_at = self.round();
+            let must_settle = tokio::select! {
+                () = changed(&mut self.sources, &mut self.policy_files) => true,
+                // A new group waits for nobody: nothing changed but that somebody came.
+                () = self.publish.wanted() => false,
+                () = until(again_at) => false,
             };
-            // A new group waits for nobody: nothing changed but that somebody came.
-            if !group_wanted {
+            if must_settle {
                 let mut gathering = self.settle.first_change(Instant::now());
                 loop {
                     let further = changed(&mut self.sources, &mut self.policy_files);
@@ -117,11 +128,16 @@ impl Control {
         }
     }
 
-    fn round(&mut self) {
+    /// One settled batch of changes. Returns when to look again even if nothing changes.
+    fn round(&mut self) -> Option<Instant> {
         let started = Instant::now();
         self.read_policies();
-        let slices: Vec<Arc<Slice>> =
+        let said: Vec<Arc<Slice>> =
             self.sources.iter_mut().map(|source| source.slices.borrow_and_update().clone()).collect();
+        let admitted: Vec<Admitted> =
+            self.state.guards.iter_mut().zip(&said).map(|(guard, slice)| guard.admit(slice, started)).collect();
+        let again_at = admitted.iter().filter_map(|admitted| admitted.again_at).min();
+        let slices: Vec<Arc<Slice>> = admitted.iter().map(|admitted| admitted.slice.clone()).collect();
         let readiness = readiness(&self.sources, &slices);
         self.state.merge.update(slices.clone());
         let state = &mut self.state;
@@ -146,6 +162,9 @@ impl Control {
         state.rounds += 1;
         let mut problems: Vec<Diagnostic> = slices.iter().flat_map(|slice| slice.problems.clone()).collect();
         problems.extend(self.policy_problems());
+        let alarms = self.held_removals(&admitted);
+        let held_removals = alarms.len();
+        problems.extend(alarms);
         let state = &mut self.state;
         problems.extend(state.world.problems());
         problems.extend(compile_problems.into_iter().map(|problem| {
@@ -162,8 +181,10 @@ impl Control {
             problems,
             groups,
             work: state.world.work(),
+            held_removals,
         };
         self.finish(status, started.elapsed());
+        again_at
     }
 
     fn finish(&self, status: Status, took: Duration) {
@@ -175,6 +196,16 @@ impl Control {
     fn read_policies(&mut self) {
         let listing = self.policy_files.listing.borrow_and_update().clone();
         self.state.library.update(listing.files.values());
+    }
+
+    /// An alarm for each removal that a guard holds.
+    fn held_removals(&self, admitted: &[Admitted]) -> Vec<Diagnostic> {
+        let alarm = |source: &SourceHandle, held: &Held| {
+            let message = format!("{held} until they are back, or for {:?} (`guard.hold`)", self.guard.hold);
+            Diagnostic::file_error("removal-held", format!("source `{}`", source.name), message)
+        };
+        let of_sources = self.sources.iter().zip(admitted);
+        of_sources.flat_map(|(source, admitted)| admitted.held.iter().map(move |held| alarm(source, held))).collect()
     }
 
     fn policy_problems(&self) -> Vec<Diagnostic> {
@@ -213,6 +244,13 @@ fn changed<'a>(sources: &'a mut [SourceHandle], policy_files: &'a mut Watching) 
     async move { drop(select_all(waits).await) }
 }
 
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn readiness(sources: &[SourceHandle], slices: &[Arc<Slice>]) -> Readiness {
     let waiting: Vec<String> = sources
         .iter()
@@ -240,7 +278,7 @@ fn report(reported: &mut Vec<Diagnostic>, problems: &[Diagnostic]) {
     };
     for problem in problems.iter().filter(|problem| !reported.iter().any(|known| same(known, problem))) {
         match problem.level {
-            Level::Error => tracing::error!("{problem}; the last good content is served"),
+            Level::Error => tracing::error!("{problem}"),
             Level::Warning => tracing::warn!("{problem}"),
         }
     }

@@ -25,6 +25,8 @@ pub struct Status {
     pub problems: Vec<Diagnostic>,
     /// The groups somebody is connected of.
     pub groups: Vec<NodeGroup>,
+    /// Removals that a guard holds.
+    pub held_removals: usize,
     /// Work since the start.
     pub work: Work,
 }
