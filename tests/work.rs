@@ -70,6 +70,28 @@ fn one_endpoint_of_a_thousand_services_is_one_unit_and_one_resource() {
     }
 }
 
+/// A round as the control loop plays it, problems and forgetting included, with policies for some clients only.
+#[test]
+fn a_round_keeps_what_the_next_one_needs() {
+    let (library, _) = library(&format!(
+        "{TWO_POLICIES}---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: few }}\nspec: {{ clients: {{ services: [ batch ] }}, timeout: 9s }}\n"
+    ));
+    let mut catalog = catalog(&services(100, None));
+    let mut world = World::default();
+    let group = NodeGroup::default();
+    let mut work = Work::default();
+    for round in 0..3 {
+        catalog = next_catalog(&catalog, &services(100, Some(round)));
+        world.update(catalog.clone(), library.policies().clone());
+        world.compile(&group);
+        world.retain(std::slice::from_ref(&group));
+        world.problems();
+        let done = since(world.work(), work);
+        assert!(round == 0 || done.services_resolved == 0, "round {round}: {done:?}");
+        work = world.work();
+    }
+}
+
 #[test]
 fn nothing_changed_is_nothing_done() {
     let (library, _) = library("");

@@ -101,8 +101,7 @@ impl World {
     /// document first by name counts.
     pub fn problems(&mut self) -> Vec<Diagnostic> {
         let mut problems: BTreeSet<Diagnostic> = BTreeSet::new();
-        let everyone = ClientView(self.policies.selectors());
-        for client in [ClientView::default(), everyone] {
+        for client in self.views_for_problems() {
             problems.extend(self.view(&client).problems.values().flatten().cloned());
         }
         problems.into_iter().collect()
@@ -116,7 +115,13 @@ impl World {
     /// Forgets what was kept for other groups.
     pub fn retain(&mut self, groups: &[NodeGroup]) {
         self.compiler.retain(groups);
-        self.views.retain(|client, _| groups.iter().any(|group| group.view == *client));
+        let kept = self.views_for_problems();
+        self.views.retain(|client, _| kept.contains(client) || groups.iter().any(|group| group.view == *client));
+    }
+
+    /// The two ends of what a client can see: only what is meant for all, and everything that is meant for some.
+    fn views_for_problems(&self) -> [ClientView; 2] {
+        [ClientView::default(), ClientView(self.policies.selectors())]
     }
 
     /// What was done so far.

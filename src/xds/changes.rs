@@ -21,6 +21,9 @@ use crate::{
 /// How many recent differences and bodies are kept.
 const KEPT: usize = 32;
 
+/// How many bytes of bodies are kept at most: enough for the first answers of a large mesh.
+const BYTES_KEPT: usize = 16 * 1024 * 1024;
+
 /// What streams share.
 #[derive(Debug, Default)]
 pub struct Shared {
@@ -74,6 +77,9 @@ impl Shared {
         self.bodies_built.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let body = build();
         push(&mut kept, (key, body.clone()));
+        while kept.iter().map(|(_, body)| body.len()).sum::<usize>() > BYTES_KEPT {
+            kept.pop_front();
+        }
         body
     }
 
