@@ -49,6 +49,10 @@ pub(super) struct Entry {
     pub value: NodeId,
 }
 
+/// How many problems of one document are told. Each takes another reading of it, and a program that writes one field
+/// wrong writes it wrong ten thousand times.
+const MAX_PROBLEMS: usize = 100;
+
 /// One document of a stream, not yet read into a type.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -117,6 +121,11 @@ impl Document {
             let culprit = error.culprit.unwrap_or(self.root);
             wrong_paths.insert(path);
             if culprit == self.root || !set_aside.insert(culprit) {
+                return Err(problems);
+            }
+            if problems.len() >= MAX_PROBLEMS {
+                let message = format!("these are the first {MAX_PROBLEMS} problems of this document; there may be more");
+                problems.push(Diagnostic::error("more-problems", self.start(), "", message));
                 return Err(problems);
             }
         }
