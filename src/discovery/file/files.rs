@@ -270,9 +270,9 @@ mod tests {
         let mut before = Listing::default();
         for step in steps {
             let mut next = listing(step);
-            for (path, file) in next.files.iter_mut() {
-                if let Some(same) = before.files.get(path).filter(|old| *old == file) {
-                    *file = same.clone();
+            for (path, old) in &before.files {
+                if next.files.get(path) == Some(old) {
+                    next.files.insert(path.clone(), old.clone());
                 }
             }
             files.update(&next, SystemTime::UNIX_EPOCH);
@@ -311,8 +311,7 @@ mod tests {
     #[test]
     fn a_refusal_that_takes_a_name_back_refuses_others() {
         // b may not have z, so it keeps x, so a may not have x and keeps w.
-        let (files, names) =
-            after(&[&[("a", "w"), ("b", "x"), ("c", "z")], &[("a", "x v"), ("b", "z"), ("c", "z")]]);
+        let (files, names) = after(&[&[("a", "w"), ("b", "x"), ("c", "z")], &[("a", "x v"), ("b", "z"), ("c", "z")]]);
         assert_eq!(names, ["w", "x", "z"]);
         assert_eq!(files.slice().problems.len(), 2);
     }

@@ -288,7 +288,10 @@ mod tests {
     fn problems(text: &str) -> Vec<String> {
         let file = Arc::new(SourceFile { path: "s.yaml".into(), text: text.into() });
         let problems = read(&file).map_or_else(|problems| problems, |_| Vec::new());
-        problems.iter().map(|problem| format!("{}: {}: {}", problem_line(problem), problem.field, problem.message)).collect()
+        problems
+            .iter()
+            .map(|problem| format!("{}: {}: {}", problem_line(problem), problem.field, problem.message))
+            .collect()
     }
 
     fn problem_line(problem: &Diagnostic) -> u32 {
