@@ -33,9 +33,11 @@ pub(super) fn read_text(real: &Path, name: &Arc<str>, metadata: &Metadata) -> Re
     if bytes.len() as u64 > MAX_SIZE {
         return Err(too_large(name, bytes.len() as u64));
     }
-    let text = String::from_utf8(bytes).map_err(|error| binary(name, error.utf8_error().valid_up_to()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        not_text(name, format!("this is no UTF-8 text (byte {} is not)", error.utf8_error().valid_up_to()))
+    })?;
     match text.find('\0') {
-        Some(at) => Err(binary(name, at)),
+        Some(at) => Err(not_text(name, format!("this is a binary file (byte {at} is zero)"))),
         None => Ok(Arc::new(SourceFile { path: name.clone(), text: text.into() })),
     }
 }
@@ -73,32 +75,36 @@ fn since_epoch((seconds, nanoseconds): (i64, i64)) -> Option<Duration> {
 
 /// It is there, but the system refuses.
 pub(super) fn failed(name: &Arc<str>, error: &io::Error) -> Diagnostic {
+    let problem = unreadable(name, format!("cannot be read: {error}"));
     match error.kind() {
-        io::ErrorKind::PermissionDenied => problem(name, "cannot be read: permission denied")
-            .remedy("let the user that chancery runs as read it (folders need `x` as well)"),
-        _ => problem(name, &format!("cannot be read: {error}")),
+        io::ErrorKind::PermissionDenied => {
+            problem.remedy("let the user that chancery runs as read it (folders need `x` as well)")
+        }
+        _ => problem,
     }
 }
 
 /// A link that leads to itself.
 pub(super) fn circle(name: &Arc<str>) -> Diagnostic {
-    problem(name, "is a link that leads in a circle").remedy("point the link at a file or folder")
+    unreadable(name, "cannot be read: it is a link that leads in a circle".to_owned())
+        .remedy("point the link at a file or folder")
 }
 
 /// A link to nothing, in a folder.
 pub(super) fn dangling(name: &Arc<str>) -> Diagnostic {
-    problem(name, "is a link to something that is not there").remedy("remove the link, or point it at a file")
+    unreadable(name, "cannot be read: it is a link to something that is not there".to_owned())
+        .remedy("remove the link, or point it at a file")
 }
 
 /// A folder that is reached again from inside itself.
 pub(super) fn cycle(name: &Arc<str>, around: &Path) -> Diagnostic {
-    problem(name, &format!("is a link to {}, a folder that it is itself in", around.display()))
+    unreadable(name, format!("is a link to {}, a folder that it is itself in", around.display()))
         .remedy("remove the link: what it leads to is read already")
 }
 
 /// A folder that is reached by two ways.
 pub(super) fn twice(name: &Arc<str>, already: &Arc<str>) -> Diagnostic {
-    problem(name, &format!("is the folder {already} once more")).remedy("remove one of the two: it is read once")
+    unreadable(name, format!("is the folder {already} once more")).remedy("remove one of the two: it is read once")
 }
 
 /// Neither file nor folder.
@@ -111,19 +117,20 @@ pub(super) fn special(name: &Arc<str>, metadata: &Metadata) -> Diagnostic {
     } else {
         "a device"
     };
-    problem(name, &format!("is {what}, which is never opened")).remedy("put an ordinary file in its place")
+    unreadable(name, format!("this is neither a file nor a folder but {what}, which is never opened"))
+        .remedy("put an ordinary file in its place")
 }
 
 fn too_large(name: &Arc<str>, size: u64) -> Diagnostic {
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
-    problem(name, &format!("has {} MiB; files of more than {} MiB are not read", mib(size), mib(MAX_SIZE)))
-        .remedy("split it into several files in a folder")
+    let message = format!("a file of {} MiB is not read; at most {} MiB are", mib(size), mib(MAX_SIZE));
+    Diagnostic::file_error("too-large", name.clone(), message).remedy("split it into several files in a folder")
 }
 
-fn binary(name: &Arc<str>, at: usize) -> Diagnostic {
-    problem(name, &format!("is no text: byte {at} is not UTF-8, or zero")).remedy("write it as UTF-8 text")
+fn unreadable(name: &Arc<str>, message: String) -> Diagnostic {
+    Diagnostic::file_error("unreadable", name.clone(), message)
 }
 
-fn problem(name: &Arc<str>, message: &str) -> Diagnostic {
-    Diagnostic::file_error("unreadable-file", name.clone(), message)
+fn not_text(name: &Arc<str>, message: String) -> Diagnostic {
+    Diagnostic::file_error("not-text", name.clone(), message).remedy("write it as UTF-8 text")
 }
