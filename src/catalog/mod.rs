@@ -32,9 +32,13 @@ impl Merge {
         &self.catalog
     }
 
-    /// Services that several sources have; the source configured first counts.
-    pub fn shared(&self) -> &BTreeSet<ServiceName> {
-        &self.shared
+    /// Services that several sources have, each with the positions of these sources; the first one's counts.
+    pub fn shared(&self) -> impl Iterator<Item = (&ServiceName, Vec<usize>)> {
+        let having = |name: &ServiceName| {
+            let slices = self.slices.iter().enumerate();
+            slices.filter(|(_, slice)| slice.services.contains_key(name)).map(|(position, _)| position).collect()
+        };
+        self.shared.iter().map(move |name| (name, having(name)))
     }
 
     /// Takes the newest slice of each source, in the order the sources are configured.
@@ -73,4 +77,43 @@ fn changed_services<'a>(before: &'a Slice, after: &'a Slice) -> impl Iterator<It
         DiffItem::Add(name, _) | DiffItem::Remove(name, _) => name,
         DiffItem::Update { new: (name, _), .. } => name,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::model::{EndpointSet, Labels, Service};
+
+    /// A slice with services of these names, each labelled with the source.
+    fn slice(source: &str, names: &str) -> Arc<Slice> {
+        let entry = |name: &str| {
+            let name = ServiceName::new(name).expect("valid");
+            let labels: Labels = [("source".into(), source.into())].into();
+            let service = Arc::new(Service { name: name.clone(), hosts: Vec::new(), labels, ports: Vec::new() });
+            let endpoints = Arc::new(EndpointSet::default());
+            (name, CatalogEntry { service, endpoints, observed: SystemTime::UNIX_EPOCH })
+        };
+        Arc::new(Slice { services: names.split_whitespace().map(entry).collect(), ..Slice::default() })
+    }
+
+    fn merged(merge: &Merge) -> Vec<String> {
+        merge.catalog().iter().map(|(name, entry)| format!("{name} of {}", entry.service.labels["source"])).collect()
+    }
+
+    #[test]
+    fn the_source_configured_first_counts_and_who_else_has_the_service_is_known() {
+        let mut merge = Merge::default();
+        merge.update(vec![slice("a", "x y"), slice("b", "y z"), slice("c", "y")]);
+        assert_eq!(merged(&merge), ["x of a", "y of a", "z of b"]);
+        let shared: Vec<_> = merge.shared().map(|(name, sources)| (name.to_string(), sources)).collect();
+        assert_eq!(shared, [("y".to_owned(), vec![0, 1, 2])]);
+
+        merge.update(vec![slice("a", "x"), slice("b", "y z"), slice("c", "")]);
+        assert_eq!(
+            (merged(&merge), merge.shared().count()),
+            (vec!["x of a".into(), "y of b".into(), "z of b".into()], 0)
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::SystemTime,
 };
 
 use anyhow::Result;
@@ -15,7 +15,7 @@ use crate::{
     control::World,
     diagnostic::{Diagnostic, Level, SourceFile},
     discovery::file::{FileSource, Files},
-    files::{Listing, Scan},
+    files::{self, Listing},
     policy::Library,
     yaml,
 };
@@ -68,8 +68,7 @@ impl Inputs {
 /// What is wrong with files and folders, each file taken for what it holds: a service snapshot, a configuration, or
 /// policies. Snapshots and policies are also held against each other.
 pub(super) fn check_paths(paths: &[PathBuf]) -> Vec<Diagnostic> {
-    let Listing { files, missing: missing_paths, mut problems } =
-        Scan::new(paths.to_vec()).look(Instant::now()).listing;
+    let Listing { files, missing: missing_paths, mut problems, observed: _ } = files::list(paths.to_vec());
     problems.extend(missing_paths.iter().map(|path| missing(Path::new(&**path), "this path is not there")));
     let (mut snapshots, mut policies) = (Listing::default(), Vec::new());
     for (path, file) in files {
@@ -116,8 +115,7 @@ fn held_by(file: &Arc<SourceFile>) -> Held {
 
 /// The policies of files and folders, and what is wrong with them.
 fn read_policies(paths: &[PathBuf]) -> (Library, Vec<Diagnostic>) {
-    let Listing { files, missing: missing_paths, mut problems } =
-        Scan::new(paths.to_vec()).look(Instant::now()).listing;
+    let Listing { files, missing: missing_paths, mut problems, observed: _ } = files::list(paths.to_vec());
     problems.extend(missing_paths.iter().map(|path| missing(Path::new(&**path), "this path of policies is not there")));
     let mut library = Library::default();
     library.update(files.values());

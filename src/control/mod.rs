@@ -38,6 +38,7 @@ use crate::{
     diagnostic::{Diagnostic, Level},
     discovery::{Slice, SourceHandle},
     files::Watching,
+    model::ServiceName,
     policy::Library,
     publish::Publish,
 };
@@ -167,6 +168,7 @@ impl Control {
         problems.extend(alarms);
         let state = &mut self.state;
         problems.extend(state.world.problems());
+        problems.extend(state.merge.shared().map(|(name, positions)| shared(name, &positions, &self.sources)));
         problems.extend(compile_problems.into_iter().map(|problem| {
             let diagnostic = Diagnostic::file_error("conflict", "services", problem.to_string());
             Diagnostic { level: Level::Warning, ..diagnostic }
@@ -224,6 +226,14 @@ impl Control {
         world.update(merge.catalog().clone(), self.state.library.policies().clone());
         world.problems()
     }
+}
+
+/// A service that several sources have.
+fn shared(name: &ServiceName, positions: &[usize], sources: &[SourceHandle]) -> Diagnostic {
+    let names: Vec<&str> = positions.iter().filter_map(|&position| Some(&*sources.get(position)?.name)).collect();
+    let message = format!("service `{name}` comes from {}; the first of them counts", names.join(" and "));
+    let diagnostic = Diagnostic::file_error("conflict", "discovery", message);
+    Diagnostic { level: Level::Warning, ..diagnostic }.remedy("rename it in one of the sources, or remove it there")
 }
 
 /// Returns when a source or a policy file has changed since it was last looked at.

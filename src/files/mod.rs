@@ -1,41 +1,66 @@
-//! Files and folders as values: what they hold now, and again whenever that changes. Knows nothing of what is in them.
-//!
-//! Level-triggered: a [`Listing`] is always the whole, the latest wins, and unchanged content is the same `Arc`. What
-//! changed is found by looking (size, time, identity, then content), events only say when to look; so a plain write,
-//! an atomic rename, a swapped symlink two levels up and delete-then-create are all one case, and a missed event
-//! costs at most [`POLL`].
+//! Files and folders as a value: what is there right now, read again whenever it changes.
 //!
 //! ```text
-//!  events, poll ──► scan (what is there) ──► Listing ──► watch channel
+//!   configured paths ──look──► Seen ──settle──► Listing ──watch──► whoever wants to know
+//!        ▲    (IO: resolve,           (pure: what vanished
+//!        │     scan, read)             stays for a while)
+//!   inotify, and a slow poll
 //! ```
+//!
+//! A [`Listing`] is the whole truth, never an event: whoever misses one loses nothing. A file whose content is the
+//! same keeps its `Arc`, so that finding what changed is a comparison of pointers. Only files whose metadata changed
+//! are read again, and what counts is the content, not the time of modification.
+//!
+//! Everything a file system can do to a reader has an outcome here and never an end: files that are missing, binary,
+//! too large or no files at all, links in a circle, folders that cannot be listed. What was read before stays in
+//! force meanwhile ([`settle`] has the rules).
+//!
+//! This room knows nothing of what is in the files. A watcher is one thread that sleeps in the kernel until something
+//! happens; an event leads to a read at once, since gathering changes is the business of the control loop alone.
 
-mod scan;
-mod watcher;
+mod interest;
+mod look;
+mod pending;
+mod read;
+mod resolve;
+mod settle;
+mod watch;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
 
-pub use scan::Scan;
-pub use watcher::{Rereader, Watching, watch};
+use imbl::OrdMap;
 
 use crate::diagnostic::{Diagnostic, SourceFile};
 
-/// Everything below the configured paths at one instant.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub use read::MAX_SIZE;
+pub use settle::GRACE;
+pub use watch::{Rereader, Watching, watch};
+
+/// The files under the configured paths, as far as they could be read, by their path from the working directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// By path, as reached from the working directory. A configured path that vanished keeps its last content; so
-    /// does a file that cannot be read.
-    pub files: BTreeMap<Arc<str>, Arc<SourceFile>>,
-    /// Configured paths that are not there.
-    pub missing: Vec<Arc<str>>,
-    /// What could not be read, and why.
+    /// Every file, with the content that counts: the present one, or the last good one where there is none.
+    pub files: OrdMap<Arc<str>, Arc<SourceFile>>,
+    /// The configured paths that are not there. What was read from them before is still among the files.
+    pub missing: BTreeSet<Arc<str>>,
+    /// What could not be read, sorted by path.
     pub problems: Vec<Diagnostic>,
+    /// When this was first noticed.
+    pub observed: SystemTime,
 }
 
-/// How often to look without having been told to.
-pub const POLL: Duration = Duration::from_secs(2);
+impl Default for Listing {
+    fn default() -> Self {
+        Self { files: OrdMap::new(), missing: BTreeSet::new(), problems: Vec::new(), observed: SystemTime::UNIX_EPOCH }
+    }
+}
 
-/// How long a file gone from a folder keeps its content: editors and deployments delete and create again.
-pub const GRACE: Duration = Duration::from_secs(1);
-
-/// The largest file that is read. A snapshot of 10,000 services with 10 endpoints each is about 12 MB.
-pub const LARGEST: u64 = 64 * 1024 * 1024;
+/// One look, without watching: for commands that read once.
+///
+/// A folder is read with its sub-folders: `.yaml`, `.yml` and `.json`, hidden files aside. A path that is a file is
+/// read whatever its name.
+pub fn list(paths: Vec<PathBuf>) -> Listing {
+    let mut looker = look::Looker::new(paths);
+    looker.look_everywhere(look::Trust::Metadata);
+    settle::Settled::first(&looker.seen, SystemTime::now()).listing
+}

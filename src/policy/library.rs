@@ -27,6 +27,9 @@ struct File {
     problems: Vec<Diagnostic>,
     /// What counts; of a file that never was good, nothing.
     good: Vec<Arc<Document>>,
+    /// The newest content where it contradicts what counts: it is tried again whenever something changes, so that
+    /// it does not matter in which order files are written.
+    waiting: Option<Vec<Arc<Document>>>,
 }
 
 impl Library {
@@ -50,10 +53,17 @@ impl Library {
         let before = std::mem::take(&mut self.files);
         let mut candidates = BTreeMap::new();
         let mut changed = Vec::new();
+        let mut waiting = Vec::new();
         for source in newest {
             let old = before.get(&source.path);
             let file = match old {
-                Some(old) if Arc::ptr_eq(&old.newest, source) || old.newest == *source => old.clone(),
+                Some(old) if Arc::ptr_eq(&old.newest, source) || old.newest == *source => match &old.waiting {
+                    None => old.clone(),
+                    Some(documents) => {
+                        waiting.push(source.path.clone());
+                        File { good: documents.clone(), waiting: None, ..old.clone() }
+                    }
+                },
                 _ => {
                     changed.push(source.path.clone());
                     read(source, old)
@@ -61,6 +71,12 @@ impl Library {
             };
             candidates.insert(source.path.clone(), file);
         }
+        // Nothing new, so whatever waits, waits.
+        if changed.is_empty() && candidates.len() == before.len() {
+            self.files = before;
+            return;
+        }
+        changed.append(&mut waiting);
         let (policies, conflicts) = build(&candidates);
         if conflicts.is_empty() || before.is_empty() {
             self.accept(candidates, policies, conflicts);
@@ -70,7 +86,8 @@ impl Library {
     }
 
     /// Some of the changed files contradict others: each is taken on its own, and keeps its old content where the
-    /// whole would have more conflicts with the new one.
+    /// whole would have more conflicts with the new one. Those refused are tried once more after each that was
+    /// taken, which may have given up what they want: each is taken once, so this ends.
     fn accept_one_by_one(
         &mut self,
         mut files: BTreeMap<Arc<str>, File>,
@@ -85,21 +102,25 @@ impl Library {
             }
         }
         let (mut policies, mut conflicts) = build(&files);
-        let mut refused = Vec::new();
-        for (path, documents) in newest {
+        let mut refused: BTreeMap<Arc<str>, Refused> = BTreeMap::new();
+        while let Some((path, documents)) = newest.pop_first() {
             let Some(file) = files.get_mut(&path) else { continue };
             let old = std::mem::replace(&mut file.good, documents);
             let (next, now) = build(&files);
             if now.len() <= conflicts.len() {
                 (policies, conflicts) = (next, now);
-            } else {
-                refused.extend(now.into_iter().filter(|problem| !conflicts.contains(problem)));
-                if let Some(file) = files.get_mut(&path) {
-                    file.good = old;
-                }
+                newest.extend(std::mem::take(&mut refused).into_iter().map(|(path, (documents, _))| (path, documents)));
+            } else if let Some(file) = files.get_mut(&path) {
+                let problems = now.into_iter().filter(|problem| !conflicts.contains(problem)).collect();
+                refused.insert(path, (std::mem::replace(&mut file.good, old), problems));
             }
         }
-        conflicts.extend(refused);
+        for (path, (documents, problems)) in refused {
+            conflicts.extend(problems);
+            if let Some(file) = files.get_mut(&path) {
+                file.waiting = Some(documents);
+            }
+        }
         self.accept(files, policies, conflicts);
     }
 
@@ -110,6 +131,9 @@ impl Library {
     }
 }
 
+/// Documents that contradict what counts, and the contradictions.
+type Refused = (Vec<Arc<Document>>, Vec<Diagnostic>);
+
 fn read(source: &Arc<SourceFile>, old: Option<&File>) -> File {
     let read = read_file(source);
     let is_good = !read.problems.iter().any(|problem| problem.level == Level::Error);
@@ -118,7 +142,7 @@ fn read(source: &Arc<SourceFile>, old: Option<&File>) -> File {
         (true, Some(old)) => keep_equal(read.documents, &old.good),
         (_, None) => read.documents,
     };
-    File { newest: source.clone(), problems: read.problems, good }
+    File { newest: source.clone(), problems: read.problems, good, waiting: None }
 }
 
 /// Documents with a new place are new values, so that diagnostics point to where they stand now; only a document
@@ -130,4 +154,52 @@ fn keep_equal(new: Vec<Arc<Document>>, old: &[Arc<Document>]) -> Vec<Arc<Documen
 
 fn build(files: &BTreeMap<Arc<str>, File>) -> (PolicySet, Vec<Diagnostic>) {
     PolicySet::build(files.values().flat_map(|file| &file.good))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, policies: &[(&str, u32)]) -> Arc<SourceFile> {
+        let policy = |(name, seconds): &(&str, u32)| {
+            format!(
+                "---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: {name} }}\n\
+                 spec: {{ target: {{ service: orders }}, timeout: {seconds}s }}\n"
+            )
+        };
+        Arc::new(SourceFile { path: path.into(), text: policies.iter().map(policy).collect::<String>().into() })
+    }
+
+    fn in_force(library: &Library) -> Vec<String> {
+        library.files.values().flat_map(|file| &file.good).map(|document| document.name().to_string()).collect()
+    }
+
+    #[test]
+    fn a_refused_content_is_told_of_until_it_counts() {
+        let mut library = Library::default();
+        let (a, b) = (file("a.yaml", &[("one", 5)]), file("b.yaml", &[]));
+        library.update([&a, &b]);
+        let contradicting = file("b.yaml", &[("two", 6)]);
+        library.update([&a, &contradicting]);
+        assert_eq!((in_force(&library), library.problems().len()), (vec!["TrafficPolicy/one".into()], 1));
+
+        let other = file("c.yaml", &[]);
+        library.update([&a, &contradicting, &other]);
+        assert_eq!(library.problems().len(), 1, "something else changed, and it still does not count");
+
+        library.update([&file("a.yaml", &[]), &contradicting, &other]);
+        assert_eq!((in_force(&library), library.problems().len()), (vec!["TrafficPolicy/two".into()], 0));
+    }
+
+    #[test]
+    fn a_document_moves_whichever_file_is_first_by_name() {
+        let mut library = Library::default();
+        let elsewhere = file("c.yaml", &[]);
+        library.update([&file("a.yaml", &[]), &file("b.yaml", &[("one", 5)]), &elsewhere]);
+        // A third file is refused for a reason of its own, so that each is taken on its own.
+        let contradicting = file("c.yaml", &[("three", 7)]);
+        library.update([&file("a.yaml", &[("one", 5)]), &file("b.yaml", &[]), &contradicting]);
+        assert_eq!((in_force(&library), library.problems().len()), (vec!["TrafficPolicy/one".into()], 1));
+        assert_eq!(library.problems()[0].file(), "c.yaml");
+    }
 }

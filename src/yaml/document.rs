@@ -49,6 +49,10 @@ pub(super) struct Entry {
     pub value: NodeId,
 }
 
+/// How many problems of one document are told. Each takes another reading of it, and a program that writes one field
+/// wrong writes it wrong ten thousand times.
+const MAX_PROBLEMS: usize = 100;
+
 /// One document of a stream, not yet read into a type.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -117,6 +121,12 @@ impl Document {
             let culprit = error.culprit.unwrap_or(self.root);
             wrong_paths.insert(path);
             if culprit == self.root || !set_aside.insert(culprit) {
+                return Err(problems);
+            }
+            if problems.len() >= MAX_PROBLEMS {
+                let message =
+                    format!("these are the first {MAX_PROBLEMS} problems of this document; there may be more");
+                problems.push(Diagnostic::error("more-problems", self.start(), "", message));
                 return Err(problems);
             }
         }
@@ -217,4 +227,39 @@ fn segments(path: &str) -> Vec<Segment<'_>> {
         }
     }
     segments
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fmt::Write, time::Instant};
+
+    use super::super::parse;
+    use super::*;
+
+    fn parsed(text: String) -> super::super::Parsed {
+        parse(&Arc::new(SourceFile { path: "a.yaml".into(), text: text.into() }))
+    }
+
+    /// A program that writes one field wrong writes it wrong every time.
+    #[test]
+    fn ten_thousand_mistakes_take_no_longer_than_a_hundred() {
+        let items: String = (0..10_000).map(|item| format!("- {{ number: x{item}, other: [] }}\n")).collect();
+        let document = parsed(items).documents.remove(0);
+        let problems = document.decode::<Vec<BTreeMap<String, u32>>>().expect_err("no numbers");
+        assert_eq!((problems.len(), problems[100].id), (MAX_PROBLEMS + 1, "more-problems"));
+    }
+
+    #[test]
+    fn a_mapping_may_have_many_keys() {
+        let started = Instant::now();
+        let mut text = String::new();
+        for key in 0..200_000 {
+            let _ = writeln!(text, "key{key}: 1");
+        }
+        text.push_str("key7: 2\n");
+        let parsed = parsed(text);
+        assert_eq!(parsed.problems.len(), 1, "the one key that stands twice");
+        assert_eq!(parsed.problems[0].related[0].0.line, 8);
+        assert!(started.elapsed().as_secs() < 30, "twenty thousand million comparisons would take minutes");
+    }
 }

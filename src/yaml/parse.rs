@@ -76,7 +76,26 @@ struct Open {
 
 enum Content {
     Sequence(Vec<NodeId>),
-    Mapping { entries: Vec<Entry>, key: Option<(Box<str>, Span)> },
+    Mapping {
+        entries: Vec<Entry>,
+        key: Option<(Box<str>, Span)>,
+        /// The keys of a large mapping, so that a million of them take no time worth a thought.
+        known: HashMap<Box<str>, Span>,
+    },
+}
+
+/// Up to so many keys are compared one by one.
+const FEW_KEYS: usize = 32;
+
+/// Where a key stands in a mapping already.
+fn first_of(entries: &[Entry], known: &mut HashMap<Box<str>, Span>, key: &str) -> Option<Span> {
+    if entries.len() < FEW_KEYS {
+        return entries.iter().find(|entry| *entry.key == *key).map(|entry| entry.key_span);
+    }
+    for entry in &entries[known.len()..] {
+        known.insert(entry.key.clone(), entry.key_span);
+    }
+    known.get(key).copied()
 }
 
 impl<'a> Tree<'a> {
@@ -106,7 +125,7 @@ impl<'a> Tree<'a> {
             }
             Event::SequenceStart(_, anchor, _) => self.begin(span, anchor, Content::Sequence(Vec::new()))?,
             Event::MappingStart(_, anchor, _) => {
-                self.begin(span, anchor, Content::Mapping { entries: Vec::new(), key: None })?;
+                self.begin(span, anchor, Content::Mapping { entries: Vec::new(), key: None, known: HashMap::new() })?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span)?,
             Event::Alias(anchor) => {
@@ -175,11 +194,11 @@ impl<'a> Tree<'a> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(id),
             Some(Content::Sequence(items)) => items.push(id),
-            Some(Content::Mapping { entries, key }) => match key.take() {
+            Some(Content::Mapping { entries, key, known }) => match key.take() {
                 None => return Err(self.error("syntax", span, "an alias as a key")),
                 Some((key, key_span)) => {
-                    if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                        let first = place(self.file, first.key_span);
+                    if let Some(first) = first_of(entries, known, &key) {
+                        let first = place(self.file, first);
                         let message = format!("`{key}` stands twice");
                         let second = Diagnostic::error("duplicate-key", place(self.file, key_span), &*key, message);
                         self.problems.push(second.related(first, "first here").remedy("keep one of the two"));

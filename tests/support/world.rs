@@ -19,8 +19,8 @@ pub fn catalog(services: &str) -> Catalog {
     let read = file::read(&source("services.yaml", services)).unwrap_or_else(|problems| panic!("{problems:#?}"));
     read.into_iter().fold(Catalog::default(), |catalog, service| {
         catalog.with(CatalogEntry {
-            service: Arc::new(service.service),
-            endpoints: Arc::new(service.endpoints),
+            service: service.service,
+            endpoints: service.endpoints,
             observed: std::time::SystemTime::UNIX_EPOCH,
         })
     })

@@ -1,9 +1,15 @@
 //! Several snapshot files into one slice, each with its last good content.
 //!
-//! Only files whose content changed are read. Of two files that claim one name, the one that changed keeps its old
-//! content and the other goes on.
+//! Only files whose content changed are read, and only what they hold is compared. No two contents that count claim
+//! one name: a newer content that claims what another file has waits, while its file keeps what counted before, and
+//! is tried again whenever something changes. So a service moves from one file to another whichever of the two is
+//! written first.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use imbl::OrdMap;
 
@@ -19,6 +25,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     files: BTreeMap<Arc<str>, File>,
+    /// Every name and host of what counts, in lower case, and the file that has it.
+    claims: HashMap<String, Arc<str>>,
     slice: Slice,
     files_read: u64,
 }
@@ -26,13 +34,17 @@ pub struct Files {
 #[derive(Debug, Clone)]
 struct File {
     newest: Arc<SourceFile>,
+    /// What is wrong with the newest content.
     problems: Vec<Diagnostic>,
-    good: Option<Good>,
+    /// What counts.
+    good: Option<Content>,
+    /// The newest content, when it reads well and does not count yet.
+    waiting: Option<Content>,
 }
 
-/// A content that counts.
+/// A file's services.
 #[derive(Debug, Clone)]
-struct Good {
+struct Content {
     file: Arc<SourceFile>,
     services: Arc<Vec<ReadService>>,
 }
@@ -50,139 +62,279 @@ impl Files {
 
     /// Takes the newest contents.
     pub fn update(&mut self, listing: &Listing, now: SystemTime) {
-        let mut before = std::mem::take(&mut self.files);
-        let mut changed = Vec::new();
+        let gone: Vec<Arc<str>> =
+            self.files.keys().filter(|path| !listing.files.contains_key(*path)).cloned().collect();
+        let mut replaced: Vec<Content> = gone.iter().filter_map(|path| self.files.remove(path)?.good).collect();
+        for content in &replaced {
+            self.release(content);
+        }
         for (path, newest) in &listing.files {
-            let file = match before.remove(path) {
-                Some(old) if Arc::ptr_eq(&old.newest, newest) => old,
-                old => {
-                    self.files_read += 1;
-                    let old_good = old.and_then(|old| old.good);
-                    changed.push((path.clone(), old_good.clone()));
-                    read_file(newest, old_good)
-                }
-            };
-            self.files.insert(path.clone(), file);
+            self.take(path, newest);
         }
-        self.settle_claims(changed);
-        self.rebuild(listing, now);
+        let accepted = self.accept_waiting(&mut replaced);
+        self.rebuild(&replaced, &accepted, now);
+        self.slice.problems = self.problems(listing);
+        let complete = listing.missing.is_empty()
+            && self.files.values().all(|file| file.good.is_some())
+            && !listing.problems.iter().any(|problem| problem.level == Level::Error);
+        self.slice.synced |= complete;
     }
 
-    /// Two files that claim one name: the changed one goes back to its old content.
-    fn settle_claims(&mut self, changed: Vec<(Arc<str>, Option<Good>)>) {
-        let mut changed = changed.into_iter().rev();
-        while let Some(conflict) = self.first_conflict() {
-            let Some((path, old)) = changed.find(|(path, _)| conflict.files.contains(path)) else {
-                // None of the two changed, so this is what they were before: the first by path counts.
-                break;
-            };
+    fn problems(&self, listing: &Listing) -> Vec<Diagnostic> {
+        let missing = listing.missing.iter().map(|path| {
+            let problem = Diagnostic::file_error("missing-path", path.clone(), "this service snapshot is not there");
+            Diagnostic { level: Level::Warning, ..problem }.remedy("it is waited for; what it last held is kept")
+        });
+        let read = self.files.values().flat_map(|file| &file.problems);
+        listing.problems.iter().chain(read).cloned().chain(missing).collect()
+    }
+
+    /// Reads a file's content, unless it is the one that was read before.
+    fn take(&mut self, path: &Arc<str>, newest: &Arc<SourceFile>) {
+        if self.files.get(path).is_some_and(|file| Arc::ptr_eq(&file.newest, newest)) {
+            return;
+        }
+        self.files_read += 1;
+        let good = self.files.remove(path).and_then(|file| file.good);
+        let (waiting, problems) = match read(newest) {
+            Ok(services) => (Some(Content { file: newest.clone(), services: Arc::new(services) }), Vec::new()),
+            Err(problems) => (None, problems),
+        };
+        self.files.insert(path.clone(), File { newest: newest.clone(), problems, good, waiting });
+    }
+
+    /// Lets those waiting contents count that claim nothing another file has; `replaced` gets what they replace.
+    fn accept_waiting(&mut self, replaced: &mut Vec<Content>) -> Vec<Content> {
+        let refused = self.refused();
+        let accepted: Vec<Arc<str>> = self
+            .files
+            .iter()
+            .filter(|(path, file)| file.waiting.is_some() && !refused.contains_key(*path))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let mut contents = Vec::with_capacity(accepted.len());
+        for path in &accepted {
+            let Some(file) = self.files.get_mut(path) else { continue };
+            let old = std::mem::replace(&mut file.good, file.waiting.take());
+            file.problems.clear();
+            contents.extend(file.good.clone());
+            if let Some(old) = old {
+                self.release(&old);
+                replaced.push(old);
+            }
+        }
+        // Only now, since what one file gives up another may take in the same moment.
+        for content in &contents {
+            for name in names(content) {
+                self.claims.insert(name, content.file.path.clone());
+            }
+        }
+        for (path, problem) in refused {
             if let Some(file) = self.files.get_mut(&path) {
-                file.problems.push(conflict.problem);
-                file.good = old;
+                file.problems = vec![problem];
             }
+        }
+        contents
+    }
+
+    /// The waiting contents that claim what another file has, and why.
+    ///
+    /// All are first taken together, so that a name may go from one to another. One that claims what is another's
+    /// goes back to what counted before, which may in turn take a name from a third: hence the loop, which ends
+    /// since each turn refuses one more, and all refused is what counted before.
+    fn refused(&self) -> BTreeMap<Arc<str>, Diagnostic> {
+        let mut refused = BTreeMap::new();
+        loop {
+            let newly = self.refused_besides(&refused);
+            if newly.is_empty() {
+                return refused;
+            }
+            refused.extend(newly);
         }
     }
 
-    fn first_conflict(&self) -> Option<Conflict> {
-        let mut claims: BTreeMap<String, (&Arc<str>, &Good, &ReadService)> = BTreeMap::new();
-        for (path, good) in self.good() {
-            for service in good.services.iter() {
-                for name in names(service) {
-                    match claims.get(&name) {
-                        Some((first_path, first_good, first)) if *first_path != path => {
-                            let message = format!("`{name}` is claimed by two services");
-                            let place =
-                                |good: &Good, service: &ReadService| place_of_claim(&good.file, service.index, None);
-                            let problem = match place(good, service) {
-                                Some(place) => Diagnostic::error(
-                                    "duplicate",
-                                    place,
-                                    format!("services[{}].name", service.index),
-                                    message,
-                                ),
-                                None => Diagnostic::file_error("duplicate", path.clone(), message),
-                            };
-                            let problem = problem.remedy("rename one, or remove it from one of the files");
-                            let problem = match place(first_good, first) {
-                                Some(first) => problem.related(first, "also claimed here"),
-                                None => problem,
-                            };
-                            return Some(Conflict { files: [path.clone(), (*first_path).clone()], problem });
-                        }
-                        Some(_) => {}
-                        None => drop(claims.insert(name, (path, good, service))),
-                    }
-                }
+    fn refused_besides(&self, refused: &BTreeMap<Arc<str>, Diagnostic>) -> BTreeMap<Arc<str>, Diagnostic> {
+        let mut newly = BTreeMap::new();
+        let kept = refused.keys().filter_map(|path| self.files.get(path)?.good.as_ref());
+        let mut claims: HashMap<String, &Content> =
+            kept.flat_map(|content| names(content).map(move |name| (name, content))).collect();
+        for (path, file) in &self.files {
+            let Some(content) = file.waiting.as_ref().filter(|_| !refused.contains_key(path)) else { continue };
+            let taken = names(content).find_map(|name| {
+                let holder = claims.get(&name).copied().or_else(|| self.settled_holder(&name))?;
+                Some((name, holder))
+            });
+            match taken {
+                Some((name, holder)) => drop(newly.insert(path.clone(), conflict(&name, content, holder))),
+                None => claims.extend(names(content).map(|name| (name, content))),
             }
         }
-        None
+        newly
     }
 
-    fn good(&self) -> impl Iterator<Item = (&Arc<str>, &Good)> {
-        self.files.iter().filter_map(|(path, file)| Some((path, file.good.as_ref()?)))
+    /// The content that has a name and is not about to be replaced.
+    fn settled_holder(&self, name: &str) -> Option<&Content> {
+        let file = self.files.get(self.claims.get(name)?)?;
+        if file.waiting.is_some() { None } else { file.good.as_ref() }
+    }
+
+    fn release(&mut self, content: &Content) {
+        for name in names(content) {
+            self.claims.remove(&name);
+        }
     }
 
     /// Makes the slice; what is equal to before keeps its `Arc`s and its branches of the map.
-    fn rebuild(&mut self, listing: &Listing, now: SystemTime) {
-        let mut services = self.slice.services.clone();
-        let mut wanted: BTreeMap<&ServiceName, &ReadService> = BTreeMap::new();
-        for (_, good) in self.good() {
-            for service in good.services.iter() {
-                wanted.entry(&service.service.name).or_insert(service);
+    fn rebuild(&mut self, replaced: &[Content], accepted: &[Content], now: SystemTime) {
+        let services = &mut self.slice.services;
+        let present = accepted.iter().flat_map(|content| content.services.iter());
+        let present: BTreeMap<&ServiceName, &ReadService> =
+            present.map(|service| (&service.service.name, service)).collect();
+        for ReadService { service, .. } in replaced.iter().flat_map(|content| content.services.iter()) {
+            if !present.contains_key(&service.name) {
+                services.remove(&service.name);
             }
         }
-        let gone: Vec<ServiceName> = services.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
-        for name in gone {
-            services.remove(&name);
+        for (name, read) in present {
+            set(services, name, read, now);
         }
-        for (name, read) in wanted {
-            set(&mut services, name, read, now);
-        }
-        let unread = self.files.values().filter(|file| file.good.is_none()).count();
-        let mut problems: Vec<Diagnostic> =
-            listing.problems.iter().chain(self.files.values().flat_map(|file| &file.problems)).cloned().collect();
-        problems.extend(listing.missing.iter().map(|path| {
-            let problem = Diagnostic::file_error("missing-path", path.clone(), "this service snapshot is not there");
-            Diagnostic { level: Level::Warning, ..problem }.remedy("it is waited for; what it last held is kept")
-        }));
-        let complete = listing.missing.is_empty()
-            && unread == 0
-            && !listing.problems.iter().any(|problem| problem.level == Level::Error);
-        self.slice = Slice { services, problems, synced: self.slice.synced || complete };
     }
 }
 
-struct Conflict {
-    files: [Arc<str>; 2],
-    problem: Diagnostic,
-}
-
-fn read_file(newest: &Arc<SourceFile>, old_good: Option<Good>) -> File {
-    match read(newest) {
-        Ok(services) => {
-            let good = Good { file: newest.clone(), services: Arc::new(services) };
-            File { newest: newest.clone(), problems: Vec::new(), good: Some(good) }
-        }
-        Err(problems) => File { newest: newest.clone(), problems, good: old_good },
+fn conflict(name: &str, content: &Content, holder: &Content) -> Diagnostic {
+    let message = format!("`{name}` is claimed by a service of {} as well", holder.file.path);
+    let problem = match locate(name, content) {
+        Some((field, place)) => Diagnostic::error("duplicate", place, field, message),
+        None => Diagnostic::file_error("duplicate", content.file.path.clone(), message),
+    };
+    let problem = problem.remedy("rename one, or remove it from one of the files");
+    match locate(name, holder) {
+        Some((_, first)) => problem.related(first, "also claimed here"),
+        None => problem,
     }
 }
 
-fn names(service: &ReadService) -> impl Iterator<Item = String> {
+fn locate(name: &str, content: &Content) -> Option<(String, crate::diagnostic::Place)> {
+    let claims = |service: &&ReadService| names_of(service).any(|claimed| claimed == name);
+    place_of_claim(&content.file, content.services.iter().find(claims)?.index, name)
+}
+
+/// Every name and host, in lower case: host names know no case.
+fn names(content: &Content) -> impl Iterator<Item = String> {
+    content.services.iter().flat_map(names_of)
+}
+
+fn names_of(service: &ReadService) -> impl Iterator<Item = String> {
     let hosts = service.service.hosts.iter().map(|host| host.as_str());
     std::iter::once(service.service.name.as_str()).chain(hosts).map(str::to_ascii_lowercase)
 }
 
 fn set(services: &mut OrdMap<ServiceName, CatalogEntry>, name: &ServiceName, read: &ReadService, now: SystemTime) {
     let present = services.get(name);
-    let service = present.map(|entry| &entry.service).filter(|service| ***service == read.service).cloned();
-    let endpoints = present.map(|entry| &entry.endpoints).filter(|endpoints| ***endpoints == read.endpoints).cloned();
+    let service = present.map(|entry| &entry.service).filter(|service| **service == read.service).cloned();
+    let endpoints = present.map(|entry| &entry.endpoints).filter(|endpoints| **endpoints == read.endpoints).cloned();
     if let (Some(_), Some(_)) = (&service, &endpoints) {
         return;
     }
     let entry = CatalogEntry {
-        service: service.unwrap_or_else(|| Arc::new(read.service.clone())),
-        endpoints: endpoints.unwrap_or_else(|| Arc::new(read.endpoints.clone())),
+        service: service.unwrap_or_else(|| read.service.clone()),
+        endpoints: endpoints.unwrap_or_else(|| read.endpoints.clone()),
         observed: now,
     };
     services.insert(name.clone(), entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files that hold services of these names and hosts, `name` or `name/host`, each file's separated by spaces.
+    fn listing(files: &[(&str, &str)]) -> Listing {
+        let service = |(index, text): (usize, &str)| {
+            let (name, host) = text.split_once('/').unwrap_or((text, ""));
+            let hosts = if host.is_empty() { String::new() } else { format!("hosts: [{host}], ") };
+            format!("  - {{ name: {name}, {hosts}ports: [{{ name: a, port: {}, protocol: http }}] }}\n", index + 1)
+        };
+        let file = |(path, services): &(&str, &str)| {
+            let services: String = services.split_whitespace().enumerate().map(service).collect();
+            let text = if services.is_empty() { "services: []".into() } else { format!("services:\n{services}") };
+            let path: Arc<str> = (*path).into();
+            (path.clone(), Arc::new(SourceFile { path, text: text.into() }))
+        };
+        Listing { files: files.iter().map(file).collect(), ..Listing::default() }
+    }
+
+    /// Goes through listings as they would be seen, an unchanged file with its `Arc`; returns the last slice.
+    fn after(steps: &[&[(&str, &str)]]) -> (Files, Vec<String>) {
+        let mut files = Files::default();
+        let mut before = Listing::default();
+        for step in steps {
+            let mut next = listing(step);
+            for (path, old) in &before.files {
+                if next.files.get(path) == Some(old) {
+                    next.files.insert(path.clone(), old.clone());
+                }
+            }
+            files.update(&next, SystemTime::UNIX_EPOCH);
+            before = next;
+        }
+        let names = files.slice().services.keys().map(ToString::to_string).collect();
+        (files, names)
+    }
+
+    #[test]
+    fn of_two_files_that_claim_one_name_the_one_that_changed_keeps_its_old_content() {
+        let (files, names) = after(&[&[("a", "x"), ("b", "y")], &[("a", "x"), ("b", "z y/X")]]);
+        assert_eq!(names, ["x", "y"], "b keeps y without the host and gets no z");
+        let [problem] = &*files.slice().problems else { panic!("{:?}", files.slice().problems) };
+        assert_eq!(problem.field, "services[1].hosts[0]");
+        assert_eq!(problem.file(), "b");
+        assert_eq!(problem.related[0].0.file.path, "a".into());
+    }
+
+    #[test]
+    fn a_refused_content_counts_as_soon_as_it_can() {
+        let start: &[(&str, &str)] = &[("a", "x"), ("b", "y")];
+        let (files, names) = after(&[start, &[("a", "x"), ("b", "x y")], &[("a", ""), ("b", "x y")]]);
+        assert_eq!((names, files.slice().problems.len()), (vec!["x".into(), "y".into()], 0));
+        let (files, names) = after(&[start, &[("a", "x"), ("b", "x y")], &[("b", "x y")]]);
+        assert_eq!((names, files.slice().problems.len()), (vec!["x".into(), "y".into()], 0), "when the file went");
+    }
+
+    #[test]
+    fn names_change_hands_in_one_step() {
+        let (files, names) = after(&[&[("a", "x"), ("b", "y")], &[("a", "y"), ("b", "x")]]);
+        assert_eq!((names, files.slice().problems.len()), (vec!["x".into(), "y".into()], 0));
+        assert_eq!(files.files_read(), 4);
+    }
+
+    #[test]
+    fn a_refusal_that_takes_a_name_back_refuses_others() {
+        // b may not have z, so it keeps x, so a may not have x and keeps w.
+        let (files, names) = after(&[&[("a", "w"), ("b", "x"), ("c", "z")], &[("a", "x v"), ("b", "z"), ("c", "z")]]);
+        assert_eq!(names, ["w", "x", "z"]);
+        assert_eq!(files.slice().problems.len(), 2);
+    }
+
+    #[test]
+    fn several_conflicts_at_once_are_all_reported_and_the_rest_goes_on() {
+        let start: &[(&str, &str)] = &[("a", "x"), ("b", ""), ("c", ""), ("d", "")];
+        let (files, names) = after(&[start, &[("a", "x"), ("b", "x b"), ("c", "c"), ("d", "x d")]]);
+        assert_eq!(names, ["c", "x"]);
+        assert_eq!(files.slice().problems.iter().map(Diagnostic::file).collect::<Vec<_>>(), ["b", "d"]);
+    }
+
+    #[test]
+    fn only_changed_files_are_read_and_unchanged_services_keep_their_arcs() {
+        let (mut files, _) = after(&[&[("a", "x"), ("b", "y z")]]);
+        let before = files.slice().clone();
+        let mut next = listing(&[("a", "x"), ("b", "y")]);
+        next.files.insert("a".into(), files.files["a"].newest.clone());
+        files.update(&next, SystemTime::now());
+        assert_eq!(files.files_read(), 3);
+        let arc = |slice: &Slice, name: &str| slice.services[name].service.clone();
+        assert!(Arc::ptr_eq(&arc(&before, "x"), &arc(files.slice(), "x")));
+        assert!(Arc::ptr_eq(&arc(&before, "y"), &arc(files.slice(), "y")));
+        assert_eq!(files.slice().services.len(), 2);
+    }
 }

@@ -7,7 +7,7 @@ mod document;
 mod files;
 mod read;
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::SystemTime};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -34,9 +34,9 @@ impl FileSource {
 
     /// One look without watching, for commands that end.
     pub fn read_once(path: PathBuf) -> Slice {
-        let looked = watched_files::Scan::new(vec![path]).look(std::time::Instant::now());
+        let listing = watched_files::list(vec![path]);
         let mut files = Files::default();
-        files.update(&looked.listing, SystemTime::now());
+        files.update(&listing, listing.observed);
         files.slice().clone()
     }
 }
@@ -56,7 +56,7 @@ impl Source for FileSource {
                 let mut files = std::mem::take(&mut self.files);
                 // Reading a large snapshot takes tens of milliseconds, which streams should not feel.
                 let read = tokio::task::spawn_blocking(move || {
-                    files.update(&listing, SystemTime::now());
+                    files.update(&listing, listing.observed);
                     files
                 });
                 self.files = read.await.map_err(|error| SourceError(format!("reading stopped: {error}")))?;

@@ -1,7 +1,7 @@
 //! One snapshot file into services: every problem at once, places looked up only where there is one.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
@@ -23,9 +23,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadService {
     /// Its definition.
-    pub service: Service,
+    pub service: Arc<Service>,
     /// Its endpoints.
-    pub endpoints: EndpointSet,
+    pub endpoints: Arc<EndpointSet>,
     /// Where in the file it stands, as an index into `services`.
     pub index: usize,
 }
@@ -37,20 +37,21 @@ pub fn read(file: &Arc<SourceFile>) -> Result<Vec<ReadService>, Vec<Diagnostic>>
         return Err(vec![problem.remedy("write `services: []` if there really are none")]);
     };
     let mut problems = Problems::default();
+    check_claims(&services, &mut problems);
     let read: Vec<Option<ReadService>> =
         services.into_iter().enumerate().map(|(index, written)| service(index, written, &mut problems)).collect();
     let read: Vec<ReadService> = read.into_iter().flatten().collect();
-    check_claims(&read, &mut problems);
     if problems.found.is_empty() { Ok(read) } else { Err(problems.locate(file)) }
 }
 
-/// Where a service's name, or one of its hosts, stands in its file.
-pub(super) fn place_of_claim(file: &Arc<SourceFile>, index: usize, host: Option<usize>) -> Option<Place> {
+/// Where a service has a name or host, case aside, in its file.
+pub(super) fn place_of_claim(file: &Arc<SourceFile>, index: usize, name: &str) -> Option<(String, Place)> {
     let document = yaml::parse(file).documents.into_iter().next()?;
-    Some(match host {
-        None => document.place(&format!("services[{index}].name")),
-        Some(host) => document.place(&format!("services[{index}].hosts[{host}]")),
-    })
+    let hosts = (0..).map(|host| format!("services[{index}].hosts[{host}]"));
+    let paths = std::iter::once(format!("services[{index}].name")).chain(hosts);
+    let mut found = paths.map_while(|path| Some((document.text(&path)?.eq_ignore_ascii_case(name), path)));
+    let (_, path) = found.find(|(is_it, _)| *is_it)?;
+    Some((path.clone(), document.place(&path)))
 }
 
 /// Problems by path; places come last, since finding them means reading the file again.
@@ -94,13 +95,21 @@ impl Problems {
 
 fn service(index: usize, written: WrittenService, problems: &mut Problems) -> Option<ReadService> {
     let at = format!("services[{index}]");
-    let WrittenService { name, hosts, labels: written_labels, ports: written_ports, endpoints: written_endpoints } =
-        written;
-    let name = named(ServiceName::new(&name), || format!("{at}.name"), &name, problems);
+    let WrittenService {
+        name: written_name,
+        hosts,
+        labels: written_labels,
+        ports: written_ports,
+        endpoints: written_endpoints,
+    } = written;
+    let name = named(ServiceName::new(&written_name), || format!("{at}.name"), &written_name, problems);
     let mut read_hosts = Vec::with_capacity(hosts.len());
     for (index, host) in hosts.iter().enumerate() {
         read_hosts.extend(named(HostName::new(host), || format!("{at}.hosts[{index}]"), host, problems));
     }
+    // A name it has already adds nothing, and Envoy refuses a domain that stands twice.
+    let mut known = HashSet::from([written_name.to_ascii_lowercase()]);
+    read_hosts.retain(|host| known.insert(host.as_str().to_ascii_lowercase()));
     read_hosts.sort();
     if written_ports.is_empty() {
         let remedy = "add a port, for example `- { name: http, port: 80, protocol: http }`".to_owned();
@@ -109,13 +118,16 @@ fn service(index: usize, written: WrittenService, problems: &mut Problems) -> Op
     let ports = ports(&at, &written_ports, problems);
     let mut endpoints = Vec::with_capacity(written_endpoints.len());
     for (index, written) in written_endpoints.into_iter().enumerate() {
-        endpoints.extend(endpoint(|| format!("{at}.endpoints[{index}]"), written, &ports, problems));
+        let read = endpoint(|| format!("{at}.endpoints[{index}]"), written, &ports, problems);
+        endpoints.extend(read.map(|endpoint| (index, endpoint)));
     }
     check_addresses(&at, &endpoints, &ports, problems);
+    check_weights(&at, &endpoints, problems);
     let mut sorted_ports = ports;
     sorted_ports.sort();
     let service = Service { name: name?, hosts: read_hosts, labels: labels(written_labels), ports: sorted_ports };
-    Some(ReadService { service, endpoints: EndpointSet::new(endpoints), index })
+    let endpoints = EndpointSet::new(endpoints.into_iter().map(|(_, endpoint)| endpoint).collect());
+    Some(ReadService { service: Arc::new(service), endpoints: Arc::new(endpoints), index })
 }
 
 fn named<T>(
@@ -210,40 +222,125 @@ fn labels(written: UniqueMap<String, String>) -> Labels {
 }
 
 /// One address and port twice within a port of the service; two instances on one host with different ports are fine.
-fn check_addresses(at: &str, endpoints: &[Endpoint], ports: &[Port], problems: &mut Problems) {
+/// Endpoints come with where they stand in the file. An endpoint is reported once, whatever the number of ports.
+fn check_addresses(at: &str, endpoints: &[(usize, Endpoint)], ports: &[Port], problems: &mut Problems) {
+    let mut reported = HashSet::new();
     for port in ports {
-        let mut seen: BTreeMap<(&Address, u16), usize> = BTreeMap::new();
-        for (index, endpoint) in endpoints.iter().enumerate() {
+        let mut seen: HashMap<(Address, u16), usize> = HashMap::with_capacity(endpoints.len());
+        for (index, endpoint) in endpoints {
             let number = endpoint.port_for(port).get();
-            if let Some(first) = seen.insert((&endpoint.address, number), index) {
+            let first = *seen.entry((without_case(&endpoint.address), number)).or_insert(*index);
+            if first != *index && reported.insert(*index) {
                 let message = format!("{}:{number} stands twice for port `{}`", endpoint.address, port.name);
                 let path = format!("{at}.endpoints[{index}].address");
                 problems.twice(path, format!("{at}.endpoints[{first}].address"), message, "remove one of the two");
-                return;
             }
         }
     }
 }
 
+fn without_case(address: &Address) -> Address {
+    match address {
+        Address::Host(host) if host.as_str().contains(|c: char| c.is_ascii_uppercase()) => {
+            HostName::new(&host.as_str().to_ascii_lowercase()).map_or_else(|_| address.clone(), Address::Host)
+        }
+        Address::Host(_) | Address::Ip(_) => address.clone(),
+    }
+}
+
+/// Envoy adds weights up in 32 bits, and refuses the endpoints of a service where that does not fit.
+fn check_weights(at: &str, endpoints: &[(usize, Endpoint)], problems: &mut Problems) {
+    let mut sum: u64 = 0;
+    for (index, endpoint) in endpoints {
+        sum += u64::from(endpoint.weight.get());
+        if sum > u64::from(u32::MAX) {
+            let message = format!("the weights of this service's endpoints add up to more than {}", u32::MAX);
+            let remedy = "write smaller weights: only their proportion counts".to_owned();
+            return problems.add("invalid-value", format!("{at}.endpoints[{index}].weight"), message, remedy);
+        }
+    }
+}
+
 /// A name or host that two services claim, case aside.
-fn check_claims(services: &[ReadService], problems: &mut Problems) {
-    let mut claims: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for ReadService { service, index, .. } in services {
-        let mut own = BTreeSet::new();
-        let names = std::iter::once((service.name.as_str(), format!("services[{index}].name")));
-        let hosts = service.hosts.iter().map(|host| (host.as_str(), format!("services[{index}].hosts")));
-        for (name, path) in names.chain(hosts) {
-            let key = name.to_ascii_lowercase();
-            if !own.insert(key.clone()) {
-                continue;
-            }
-            match claims.get(&key) {
-                None => drop(claims.insert(key, (*index, path))),
-                Some((_, first)) => {
-                    let message = format!("`{name}` is claimed by two services");
-                    problems.twice(path, first.clone(), message, "rename one, or remove the host from one");
-                }
+fn check_claims(services: &[WrittenService], problems: &mut Problems) {
+    let mut claims: HashMap<String, (usize, Option<usize>)> = HashMap::with_capacity(services.len() * 2);
+    let path = |index: usize, host: Option<usize>| match host {
+        None => format!("services[{index}].name"),
+        Some(host) => format!("services[{index}].hosts[{host}]"),
+    };
+    for (index, service) in services.iter().enumerate() {
+        let hosts = service.hosts.iter().enumerate().map(|(host, text)| (text, Some(host)));
+        for (name, host) in std::iter::once((&service.name, None)).chain(hosts) {
+            let (first, first_host) = *claims.entry(name.to_ascii_lowercase()).or_insert((index, host));
+            if first != index {
+                let message = format!("`{name}` is claimed by two services");
+                let remedy = "rename one, or remove the host from one";
+                problems.twice(path(index, host), path(first, first_host), message, remedy);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let file = Arc::new(SourceFile { path: "s.yaml".into(), text: text.into() });
+        let problems = read(&file).map_or_else(|problems| problems, |_| Vec::new());
+        problems
+            .iter()
+            .map(|problem| format!("{}: {}: {}", problem_line(problem), problem.field, problem.message))
+            .collect()
+    }
+
+    fn problem_line(problem: &Diagnostic) -> u32 {
+        match &problem.at {
+            crate::diagnostic::At::Place(place) => place.line,
+            crate::diagnostic::At::File(_) => 0,
+        }
+    }
+
+    #[test]
+    fn every_problem_names_its_own_line() {
+        let text = "services:
+  - name: orders
+    hosts:
+      - orders.shop
+      - ORDERS.shop
+    ports: [{ name: http, port: 80, protocol: http }, { name: admin, port: 81, protocol: http }]
+    endpoints:
+      - { address: no address }
+      - { address: 10.0.0.1 }
+      - { address: 10.0.0.1, ports: { http: 8080, admin: 8081 } }
+      - { address: 10.0.0.1 }
+      - { address: 10.0.0.2, weight: 4294967295 }
+      - { address: Host.internal }
+      - { address: host.internal, weight: 5 }
+  - name: Orders
+    hosts:
+      - fine
+      - Orders.SHOP
+    ports: [{ name: http, port: 80, protocol: http }]
+";
+        assert_eq!(
+            problems(text),
+            [
+                "15: services[1].name: `Orders` is claimed by two services",
+                "18: services[1].hosts[1]: `Orders.SHOP` is claimed by two services",
+                "8: services[0].endpoints[0].address: `no address` is no address",
+                "11: services[0].endpoints[3].address: 10.0.0.1:80 stands twice for port `http`",
+                "14: services[0].endpoints[6].address: host.internal:80 stands twice for port `http`",
+                "12: services[0].endpoints[4].weight: the weights of this service's endpoints add up to more than \
+                 4294967295",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_host_that_a_service_names_twice_counts_once() {
+        let text = "services: [{ name: a, hosts: [b, A, B, c], ports: [{ name: h, port: 1, protocol: tcp }] }]";
+        let read = read(&Arc::new(SourceFile { path: "s.yaml".into(), text: text.into() })).expect("fine");
+        assert_eq!(read[0].service.hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>(), ["b", "c"]);
     }
 }
