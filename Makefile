@@ -16,6 +16,7 @@ release:
 
 demo: release
 	@scripts/install-envoy > /dev/null
+	@command -v curl > /dev/null || { apt-get update -qq && apt-get install -y -qq curl > /dev/null; }
 	@CHANCERY=$(CURDIR)/target/release/chancery KEEP=$(KEEP) python3 scripts/demo
 
 lint:
