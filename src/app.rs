@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::Admin,
     catalog::GuardSettings,
-    config::{Config, SourceConfig},
+    config::{self, Config, SourceConfig},
     control::{self, Control, Settle, Status},
     diagnostic::Diagnostic,
     discovery::{SourceHandle, file::FileSource, supervise},
@@ -89,6 +89,7 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
             signal = signals.next() => match signal {
                 Asked::ToReread => {
                     tracing::info!("SIGHUP: everything is read again");
+                    say_if_configuration_differs(config, config_path);
                     rereaders.iter().for_each(|reread| reread());
                 }
                 Asked::ToStop => break,
@@ -110,6 +111,17 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     tasks.shutdown().await;
     tracing::info!("stopped");
     Ok(Ended::Stopped)
+}
+
+/// Listeners, sources and paths are set up once: a changed configuration is checked and named, and waits for a restart.
+fn say_if_configuration_differs(running: &Config, path: &Path) {
+    match config::load(path) {
+        Ok(read) if read == *running => {}
+        Ok(_) => {
+            tracing::warn!(config = %path.display(), "the configuration has changed: it takes effect after a restart")
+        }
+        Err(problems) => problems.iter().for_each(|problem| tracing::error!("{problem}; a restart would be refused")),
+    }
 }
 
 /// What the configuration asks for and has no effect yet is said, so that nobody relies on it.

@@ -211,6 +211,12 @@ async fn signals_do_what_they_say() {
     let mut plane = ControlPlane::start(&services(1001), "", 15001).await;
     plane.process().signal("HUP");
     eventually("it says so", async || plane.log().contains("SIGHUP").then_some(())).await;
+    plane.write("chancery.yaml", "discovry: []\n");
+    plane.process().signal("HUP");
+    eventually("the configuration is read again", async || {
+        plane.log().contains("did you mean `discovery`").then_some(())
+    })
+    .await;
     plane.process().signal("TERM");
     let status = plane.process().0.wait().unwrap();
     assert_eq!(status.code(), Some(0));

@@ -28,10 +28,15 @@ pub struct Render {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TypeArg {
+    #[value(alias = "cluster")]
     Clusters,
+    #[value(alias = "endpoint")]
     Endpoints,
+    #[value(alias = "listener")]
     Listeners,
+    #[value(alias = "route")]
     Routes,
+    #[value(alias = "secret")]
     Secrets,
 }
 
