@@ -12,9 +12,9 @@ use prost::Message;
 
 use super::{
     Compiled, Input, Problem, listener,
-    memo::{AssignmentsInput, DefinitionInput, Memo},
+    memo::Memo,
     route,
-    unit::{Assignments, Definition, route_configuration},
+    unit::{Assignments, AssignmentsInput, Definition, DefinitionInput, route_configuration},
 };
 use crate::{
     model::{CatalogEntry, ClientKind, NodeGroup, ResourceName, ServiceName, ServicePolicy},

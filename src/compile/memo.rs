@@ -5,36 +5,14 @@
 
 use std::{
     collections::HashMap,
-    net::Ipv4Addr,
     sync::{Arc, Weak},
 };
 
 use super::{
     Work,
-    unit::{Assignments, Definition},
+    unit::{Assignments, AssignmentsInput, Definition, DefinitionInput},
 };
-use crate::model::{EndpointSet, Locality, MeshSettings, Service, ServiceName, ServicePolicy};
-
-/// Everything that the definition unit may read.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct DefinitionInput {
-    pub service: Arc<Service>,
-    pub policy: Arc<ServicePolicy>,
-    pub mesh: Arc<MeshSettings>,
-    pub own_address: Option<Ipv4Addr>,
-    /// Only of a service whose addresses Envoy resolves: they are then part of the cluster.
-    pub dns_endpoints: Option<Arc<EndpointSet>>,
-}
-
-/// Everything that the endpoints unit may read.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct AssignmentsInput {
-    pub service: Arc<Service>,
-    pub policy: Arc<ServicePolicy>,
-    pub endpoints: Arc<EndpointSet>,
-    /// Where the client runs; absent where the service's policy does not read it.
-    pub locality: Option<Locality>,
-}
+use crate::model::ServiceName;
 
 #[derive(Debug, Default)]
 pub(super) struct Memo {

@@ -1,23 +1,43 @@
 //! The two units of a service.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use prost::Message;
 
-use super::{
-    cluster, endpoints, listener,
-    memo::{AssignmentsInput, DefinitionInput},
-    route,
-};
+use super::{cluster, endpoints, listener, route};
 use crate::{
     model::{
-        ClusterName, Port, Service, ServicePolicy, SubsetName, policy::EffectivePolicy, policy::PolicyKey,
-        policy::Shaped,
+        ClusterName, EndpointSet, Locality, MeshSettings, Port, Service, ServicePolicy, SubsetName,
+        policy::{EffectivePolicy, PolicyKey, Shaped},
     },
     proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost},
     resources::{Resource, ResourceType},
 };
+
+/// Everything that the definition unit may read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DefinitionInput {
+    pub service: Arc<Service>,
+    pub policy: Arc<ServicePolicy>,
+    pub mesh: Arc<MeshSettings>,
+    pub own_address: Option<Ipv4Addr>,
+    /// Only of a service whose addresses Envoy resolves: they are then part of the cluster.
+    pub dns_endpoints: Option<Arc<EndpointSet>>,
+}
+
+/// Everything that the endpoints unit may read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AssignmentsInput {
+    pub service: Arc<Service>,
+    pub policy: Arc<ServicePolicy>,
+    pub endpoints: Arc<EndpointSet>,
+    /// Where the client runs; absent where the service's policy does not read it.
+    pub locality: Option<Locality>,
+}
 
 /// What follows from a service's definition and policy.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::session::Dialect;
+use super::dialect::Dialect;
 use crate::{
     model::ResourceName,
     resources::{Resource, ResourceType, Version},

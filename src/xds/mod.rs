@@ -12,10 +12,12 @@
 
 mod changes;
 mod clients;
+mod dialect;
 mod held;
 mod message;
 mod metrics;
 mod node;
+mod request;
 mod server;
 mod service;
 pub mod session;

@@ -20,6 +20,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub use super::dialect::Dialect;
 use super::{
     changes::{BodyKey, Shared},
     held::Held,
@@ -30,15 +31,6 @@ use crate::{
     model::ResourceName,
     resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot, Version},
 };
-
-/// Which of the two dialects of xDS a stream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Dialect {
-    /// Incremental.
-    Delta,
-    /// State of the world.
-    Sotw,
-}
 
 /// A request, of either dialect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

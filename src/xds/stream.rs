@@ -25,7 +25,7 @@ use super::{
     clients::Registration,
     metrics::Metrics,
     node,
-    service::Incoming,
+    request::Incoming,
     session::{Response, Session, Verdict},
 };
 use crate::{

@@ -9,6 +9,7 @@
 //! path for large files. It knows nothing of what the documents mean.
 
 mod de;
+mod decode;
 mod document;
 mod parse;
 mod suggest;
