@@ -11,7 +11,7 @@
 //!  IO   discovery ────────watch────────►  control  ◄────watch──── config, policy documents
 //!                                            │   single writer, debounced
 //!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
-//!  pure catalog::merge      slices                → Catalog
+//!  pure catalog             slices                → Catalog (guarded against sudden removals)
 //!       policy::resolve     documents, service    → ServicePolicy (each value knows its file:line)
 //!       compile             Catalog, NodeGroup    → Snapshot (encoded once, content hash, memoised)
 //!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
