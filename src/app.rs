@@ -3,7 +3,11 @@
 //! Started: files and sources, the control loop, the admin API, the xDS server. Stopped in reverse: streams end
 //! first, within a deadline, while everything behind them still stands.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use prometheus_client::registry::Registry;
@@ -21,7 +25,7 @@ use crate::{
     catalog::GuardSettings,
     config::{self, Config, SourceConfig},
     control::{self, Control, Settle, Status},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, SourceFile},
     discovery::{SourceHandle, file::FileSource, supervise},
     files,
     publish::Publish,
@@ -58,6 +62,10 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     let admin_listener = bind(config.admin_listen, "admin.listen").await?;
     let xds_listener = bind(config.xds_listen, "xds.listen").await?;
 
+    let tls = match &config.tls {
+        None => None,
+        Some(files) => Some(start_tls(files, &mut tasks)?),
+    };
     let settle = Settle { quiet: config.push.quiet, max_delay: config.push.max_delay };
     let metrics = control::Metrics::register(&mut registry);
     let guard = GuardSettings { max_removed_percent: config.guard.max_removed_percent, hold: config.guard.hold };
@@ -73,6 +81,7 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
         publish: publish.clone(),
         clients: clients.clone(),
         metrics: xds_metrics,
+        tls,
     };
     let admin = Admin { status, clients, publish, registry: Arc::new(registry) };
     let (draining, stopping) = (CancellationToken::new(), CancellationToken::new());
@@ -143,6 +152,51 @@ fn start_sources(config: &Config, tasks: &mut JoinSet<()>) -> Vec<SourceHandle> 
             }
         })
         .collect()
+}
+
+/// The files are watched; what cannot be used leaves what was good, and is said.
+fn start_tls(files: &config::Tls, tasks: &mut JoinSet<()>) -> Result<xds::Tls> {
+    let files = files.clone();
+    let paths = [Some(&files.cert), Some(&files.key), files.client_ca.as_ref()];
+    let watching = files::watch(paths.into_iter().flatten().cloned().collect());
+    let first = watching.listing.borrow().clone();
+    let tls = xds::Tls::new(Pem::read(&files, &first)?.files()).context("`xds.tls`")?;
+    let renewed = tls.clone();
+    tasks.spawn(async move {
+        // Taken whole: a part alone would let the watching end.
+        let mut watching = watching;
+        while watching.listing.changed().await.is_ok() {
+            let listing = watching.listing.borrow_and_update().clone();
+            match Pem::read(&files, &listing).and_then(|pem| Ok(renewed.renew(pem.files())?)) {
+                Ok(()) => tracing::info!("TLS: new connections get the certificate that the files hold now"),
+                Err(error) => tracing::error!("`xds.tls`: {error:#}; the last good certificate is used"),
+            }
+        }
+    });
+    Ok(tls)
+}
+
+/// The contents of the files of `xds.tls`.
+struct Pem {
+    cert: Arc<SourceFile>,
+    key: Arc<SourceFile>,
+    client_ca: Option<Arc<SourceFile>>,
+}
+
+impl Pem {
+    fn read(files: &config::Tls, listing: &files::Listing) -> Result<Self> {
+        let read = |path: &PathBuf| {
+            let file = listing.files.get(&*path.to_string_lossy()).cloned();
+            file.with_context(|| format!("{} cannot be read (`xds.tls`)", path.display()))
+        };
+        let config::Tls { cert, key, client_ca } = files;
+        Ok(Self { cert: read(cert)?, key: read(key)?, client_ca: client_ca.as_ref().map(read).transpose()? })
+    }
+
+    fn files(&self) -> xds::TlsFiles<'_> {
+        let Self { cert, key, client_ca } = self;
+        xds::TlsFiles { cert: &cert.text, key: &key.text, client_ca: client_ca.as_ref().map(|file| &*file.text) }
+    }
 }
 
 async fn bind(address: std::net::SocketAddr, what: &str) -> Result<TcpListener> {

@@ -44,6 +44,7 @@ impl Scene {
             publish: publish.clone(),
             clients: clients.clone(),
             metrics: metrics.clone(),
+            tls: None,
         };
         let server = tokio::spawn(server.serve(listener, shutdown.clone()));
         Self { publish, clients, metrics, shutdown, address, server }

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, Guard, Push, SourceConfig};
+use super::{Config, Guard, Push, SourceConfig, Tls};
 use crate::{
     diagnostic::{Diagnostic, SourceFile},
     yaml::{self, invalid},
@@ -31,7 +31,16 @@ struct Written {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenXds {
     listen: Option<WrittenAddress>,
-    tls: Option<NotYetTls>,
+    tls: Option<WrittenTls>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenTls {
+    cert: PathBuf,
+    key: PathBuf,
+    #[serde(default)]
+    client_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,20 +112,6 @@ impl<'de> Deserialize<'de> for WrittenAddress {
     }
 }
 
-/// TLS towards proxies, not built yet: refused, so that nobody believes their traffic is encrypted.
-#[derive(Debug)]
-enum NotYetTls {}
-
-impl<'de> Deserialize<'de> for NotYetTls {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer)?;
-        Err(invalid(
-            "TLS is not available yet",
-            "remove it, and let proxies connect over loopback or a private network",
-        ))
-    }
-}
-
 /// Part of the format, not built yet: refused, so that nobody believes it has an effect.
 #[derive(Debug)]
 enum NotYet {}
@@ -169,6 +164,11 @@ pub(super) fn read(file: &Arc<SourceFile>) -> Result<Config, Vec<Diagnostic>> {
     }
     let config = Config {
         xds_listen: xds.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 18000)), |listen| listen.0),
+        tls: xds.tls.map(|WrittenTls { cert, key, client_ca }| Tls {
+            cert: resolve(cert),
+            key: resolve(key),
+            client_ca: client_ca.map(resolve),
+        }),
         admin_listen: admin.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 19000)), |listen| listen.0),
         sources,
         policies: policies.into_iter().map(|WrittenPolicies { path }| resolve(path)).collect(),

@@ -20,6 +20,8 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 pub struct Config {
     /// Where proxies connect. Default 127.0.0.1:18000.
     pub xds_listen: SocketAddr,
+    /// Absent = plain text.
+    pub tls: Option<Tls>,
     /// Where people and scrapers connect. Default 127.0.0.1:19000.
     pub admin_listen: SocketAddr,
     /// The sources, in the order in which they count.
@@ -32,6 +34,17 @@ pub struct Config {
     pub push: Push,
     /// When a sudden removal is held.
     pub guard: Guard,
+}
+
+/// TLS towards proxies: files in PEM, read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Who may connect: certificates signed by these; absent = anybody.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// One source of discovery.

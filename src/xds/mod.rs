@@ -12,6 +12,7 @@
 
 mod changes;
 mod clients;
+mod connection;
 mod dialect;
 mod held;
 mod message;
@@ -23,8 +24,10 @@ mod service;
 pub mod session;
 mod stream;
 pub mod subscription;
+mod tls;
 
 pub use changes::Shared;
 pub use clients::{Client, Clients};
 pub use metrics::Metrics;
 pub use server::{Server, Settings};
+pub use tls::{Tls, TlsError, TlsFiles};

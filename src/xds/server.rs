@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport};
 
-use super::{Clients, Metrics, Shared, service::Service};
+use super::{Clients, Metrics, Shared, Tls, connection, service::Service};
 use crate::publish::Publish;
 
 /// How connections and streams are treated.
@@ -47,13 +46,15 @@ pub struct Server {
     pub clients: Arc<Clients>,
     /// The protocol in numbers.
     pub metrics: Metrics,
+    /// Absent = plain text.
+    pub tls: Option<Tls>,
 }
 
 impl Server {
     /// Serves until `shutdown`; then streams are ended and connections closed. Streams would otherwise keep the
     /// server for ever, so each watches the token itself.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), transport::Error> {
-        let Self { settings, publish, clients, metrics } = self;
+        let Self { settings, publish, clients, metrics, tls } = self;
         let service = Service {
             publish,
             clients,
@@ -62,13 +63,7 @@ impl Server {
             settings: settings.clone(),
             shutdown: shutdown.clone(),
         };
-        let connections = futures_util::StreamExt::map(TcpListenerStream::new(listener), |connection| {
-            if let Ok(connection) = &connection {
-                // Responses are small and wanted at once.
-                let _ = connection.set_nodelay(true);
-            }
-            connection
-        });
+        let connections = connection::accept(listener, tls, shutdown.clone());
         transport::Server::builder()
             .http2_keepalive_interval(Some(settings.keepalive_interval))
             .http2_keepalive_timeout(Some(settings.keepalive_timeout))

@@ -1,0 +1,143 @@
+//! TLS towards proxies: who may connect, and certificates that change while the server runs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
+
+mod support;
+
+use std::sync::Arc;
+
+use chancery::proto::envoy::{
+    config::core::v3::Node,
+    service::discovery::v3::{
+        DeltaDiscoveryRequest, aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
+    },
+};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use support::{chancery::ControlPlane, eventually};
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    },
+};
+use tonic::transport::Endpoint;
+
+/// A certificate authority.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate and its key.
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+}
+
+async fn connect(
+    port: u16,
+    trusts: &Authority,
+    identity: Option<&(String, String)>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusts.pem().as_bytes()).unwrap()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+}
+
+/// Asks for clusters over a connection that was made; how many there are.
+async fn ask(stream: TlsStream<TcpStream>) -> Result<usize, tonic::Status> {
+    let mut stream = Some(TokioIo::new(stream));
+    let connector = tower::service_fn(move |_| {
+        let stream = stream.take().ok_or_else(|| std::io::Error::other("there is one connection"));
+        async move { stream }
+    });
+    let channel = Endpoint::from_static("http://localhost").connect_with_connector(connector).await;
+    let channel = channel.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+    let request = DeltaDiscoveryRequest {
+        node: Some(Node { id: "tls".into(), cluster: "tls".into(), ..Default::default() }),
+        type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".into(),
+        ..Default::default()
+    };
+    let requests = tokio_stream::StreamExt::chain(tokio_stream::once(request), tokio_stream::pending());
+    let mut responses =
+        AggregatedDiscoveryServiceClient::new(channel).delta_aggregated_resources(requests).await?.into_inner();
+    Ok(responses.message().await?.map_or(0, |response| response.resources.len()))
+}
+
+fn server_certificate(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_known_clients_are_served_and_certificates_are_renewed() {
+    let (servers, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let services = "services:\n  - name: orders\n    ports: [ { name: http, port: 80, protocol: http } ]\n";
+    let mut plane = ControlPlane::prepare(services, "", 15001);
+    let (certificate, key) = servers.issue("localhost");
+    plane.write("tls.crt", &certificate);
+    plane.write("tls.key", &key);
+    plane.write("ca.crt", &clients.pem());
+    let config = std::fs::read_to_string(plane.path("chancery.yaml")).unwrap();
+    let tls = ", tls: { cert: tls.crt, key: tls.key, clientCa: ca.crt } }";
+    plane.write("chancery.yaml", &config.replacen(" }", tls, 1));
+    plane.run().await;
+
+    let (known, stranger) = (clients.issue("orders-1"), strangers.issue("orders-1"));
+    let standing = connect(plane.xds_port, &servers, Some(&known)).await.unwrap();
+    let first = server_certificate(&standing);
+    assert_eq!(ask(standing).await.unwrap(), 2, "orders, and the cluster that leads back into the listener");
+
+    // In TLS 1.3 a refusal of the client's certificate shows with the first bytes after the handshake.
+    for identity in [None, Some(&stranger)] {
+        let refused = match connect(plane.xds_port, &servers, identity).await {
+            Ok(stream) => ask(stream).await.is_err(),
+            Err(_) => true,
+        };
+        assert!(refused, "{identity:?}");
+    }
+
+    // What cannot be used leaves what was good; what can is used for new connections.
+    plane.write("tls.crt", "not a certificate");
+    eventually("the broken certificate is told of", async || {
+        plane.log().contains("no certificate in PEM").then_some(())
+    })
+    .await;
+    assert_eq!(server_certificate(&connect(plane.xds_port, &servers, Some(&known)).await.unwrap()), first);
+    let (certificate, key) = servers.issue("localhost");
+    plane.write("tls.key", &key);
+    plane.write("tls.crt", &certificate);
+    eventually("new connections get the new certificate", async || {
+        let stream = connect(plane.xds_port, &servers, Some(&known)).await.ok()?;
+        (server_certificate(&stream) != first).then_some(())
+    })
+    .await;
+}
