@@ -12,6 +12,7 @@ mod output;
 mod render;
 mod serve;
 mod validate;
+mod why;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ enum Command {
     Serve(serve::Serve),
     Validate(validate::Validate),
     Render(render::Render),
+    Why(why::WhyCommand),
     Hosts(hosts::Hosts),
     Bootstrap(bootstrap::Bootstrap),
     Completions(completions::Completions),
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Validate(validate) => validate.run(),
         Command::Render(render) => render.run(),
+        Command::Why(why) => why.run(),
         Command::Hosts(hosts) => hosts.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Completions(completions) => completions.run(),

@@ -148,8 +148,9 @@ impl Group {
         sets: &mut PerType<Arc<ResourceSet>>,
         stale: &mut Stale,
     ) {
+        let in_scope = self.facts.scope.as_ref().is_none_or(|scope| scope.contains(name));
         let new = match (self.input.catalog.get(name.as_str()), self.input.policies.get(name)) {
-            (Some(entry), Some(policy)) => Some(self.units_of(name, entry, policy, memo)),
+            (Some(entry), Some(policy)) if in_scope => Some(self.units_of(name, entry, policy, memo)),
             _ => None,
         };
         let old = self.units.remove(name);

@@ -158,7 +158,12 @@ impl World {
             }
             names
         };
-        let new = Grouping { selectors: policies.selectors(), with_listeners, locality: policies.locality_use() };
+        let new = Grouping {
+            selectors: policies.selectors(),
+            with_listeners,
+            locality: policies.locality_use(),
+            dependencies: policies.dependencies(),
+        };
         if **grouping != new {
             *grouping = Arc::new(new);
         }

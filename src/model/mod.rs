@@ -22,7 +22,7 @@ pub use endpoint::{Address, Endpoint, EndpointSet, Health};
 pub use locality::Locality;
 pub use mesh::{ListenerPorts, MeshSettings};
 pub use name::{ClusterName, HostName, NameError, PortName, ResourceName, ServiceName, SubsetName};
-pub use node_group::{ClientView, Grouping, LocalityUse, NodeGroup};
+pub use node_group::{ClientView, Grouping, LocalityUse, NodeGroup, Scope};
 pub use pattern::NamePattern;
 pub use policy::{EffectivePolicy, ServicePolicy};
 pub use proxy::{ClientKind, Proxy, Role};

@@ -5,7 +5,10 @@
 //! out (`None`, empty), so that there are no more groups than there are different answers. Which facts distinguish
 //! something is the [`Grouping`].
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     locality::Locality,
@@ -25,6 +28,19 @@ pub struct NodeGroup {
     pub own: Option<ServiceName>,
     /// Where it runs, where a policy reads that.
     pub locality: Option<Locality>,
+    /// The services it is sent; absent = all.
+    pub scope: Option<Scope>,
+}
+
+/// Services, by names and patterns: those that a workload says it calls.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Scope(pub Arc<BTreeSet<NamePattern>>);
+
+impl Scope {
+    /// Whether a service is among them.
+    pub fn contains(&self, service: &ServiceName) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(service.as_str()))
+    }
 }
 
 /// The client selectors, as written in policies (`checkout`, `batch-*`), that match a workload.
@@ -41,6 +57,8 @@ pub struct Grouping {
     pub with_listeners: Arc<BTreeSet<ServiceName>>,
     /// Whether a policy reads where the client runs.
     pub locality: LocalityUse,
+    /// What workloads call, as documents say.
+    pub dependencies: Arc<BTreeMap<NamePattern, Scope>>,
 }
 
 /// Whether a policy reads where the client runs.
@@ -56,7 +74,7 @@ pub enum LocalityUse {
 impl Grouping {
     /// The group a proxy belongs to.
     pub fn group_of(&self, proxy: &Proxy) -> NodeGroup {
-        let Self { selectors, with_listeners, locality } = self;
+        let Self { selectors, with_listeners, locality, dependencies: _ } = self;
         let matching = selectors.iter().filter(|selector| selector.matches(&proxy.workload));
         NodeGroup {
             kind: proxy.kind,
@@ -69,6 +87,21 @@ impl Grouping {
                 LocalityUse::Unread => None,
                 LocalityUse::Read => Some(proxy.locality.clone()),
             },
+            scope: self.scope_of(&proxy.workload),
+        }
+    }
+
+    /// What a workload is sent: by the documents that name it, else by all whose pattern matches it.
+    fn scope_of(&self, workload: &str) -> Option<Scope> {
+        let matching = || self.dependencies.iter().filter(|(pattern, _)| pattern.matches(workload));
+        if let Some((_, scope)) = matching().find(|(pattern, _)| pattern.is_exact()) {
+            return Some(scope.clone());
+        }
+        let patterns: Vec<&Scope> = matching().map(|(_, scope)| scope).collect();
+        match patterns.as_slice() {
+            [] => None,
+            [one] => Some((*one).clone()),
+            several => Some(Scope(Arc::new(several.iter().flat_map(|scope| scope.0.iter().cloned()).collect()))),
         }
     }
 }

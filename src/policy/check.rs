@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     document::{
-        Body, Document, TrafficPolicy,
+        Body, Dependencies, Document, TrafficPolicy,
         traffic_policy::{Clients, Pattern, Target},
     },
     istio::Rule,
@@ -23,6 +23,7 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
         .flat_map(|document| match &document.body {
             Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
             Body::DestinationRule(rule) => destination_rule(document, &rule.host, catalog),
+            Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
             Body::Mesh(_) => Vec::new(),
         })
         .collect()
@@ -140,6 +141,23 @@ fn client_problems(document: &Document, clients: Option<&Clients>, catalog: &Cat
             warning(document, &field, message, similar_service(pattern.as_str(), catalog))
         })
         .collect()
+}
+
+fn dependency_problems(document: &Document, dependencies: &Dependencies, catalog: &Catalog) -> Vec<Diagnostic> {
+    let Dependencies { workload: Pattern(workload), services } = dependencies;
+    let mut problems = Vec::new();
+    if !known(workload, catalog) {
+        let message = format!("`{workload}` is no service: if it is no workload either, this has no effect");
+        problems.push(warning(document, "spec.workload", message, similar_service(workload.as_str(), catalog)));
+    }
+    for (index, Pattern(pattern)) in
+        services.iter().enumerate().filter(|(_, Pattern(pattern))| !known(pattern, catalog))
+    {
+        let message = format!("no service is called `{pattern}`");
+        let field = format!("spec.services[{index}]");
+        problems.push(warning(document, &field, message, similar_service(pattern.as_str(), catalog)));
+    }
+    problems
 }
 
 fn known(pattern: &NamePattern, catalog: &Catalog) -> bool {

@@ -4,7 +4,10 @@
 //! behind this module needs to know the dialect: a bare `outlierDetection` ejects after Envoy's five 5xx and turns on
 //! locality failover, 0 of a plain number means "not set", `portLevelSettings` replace the whole policy.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     document::{
@@ -51,7 +54,27 @@ impl Rule {
     fn rule(&self) -> &DestinationRule {
         match &self.document.body {
             Body::DestinationRule(rule) => rule,
-            Body::TrafficPolicy(_) | Body::Mesh(_) => unreachable!("`Rule::new` takes DestinationRules only"),
+            Body::TrafficPolicy(_) | Body::Dependencies(_) | Body::Mesh(_) => {
+                unreachable!("`Rule::new` takes DestinationRules only")
+            }
+        }
+    }
+
+    /// As written.
+    pub fn host(&self) -> &str {
+        self.host.as_str()
+    }
+
+    pub fn has_traffic_policy(&self) -> bool {
+        self.rule().traffic_policy.is_some()
+    }
+
+    /// What puts another rule for the same service before this one.
+    pub fn why_after(&self, other: &Self) -> &'static str {
+        match () {
+            () if self.host.cmp_specificity(&other.host).is_ne() => "its host is more specific",
+            () if self.namespace != other.namespace => "the service's own namespace, else the oldest rule's, counts",
+            () => "it is older, or first by name",
         }
     }
 
@@ -61,6 +84,44 @@ impl Rule {
             pattern.matches(service.name.as_str()) || service.hosts.iter().any(|host| pattern.matches(host.as_str()))
         };
         by_host(&self.full_host) || by_host(&self.host)
+    }
+}
+
+/// Every rule, found by the names a service has.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    by_host: HashMap<String, Vec<Rule>>,
+    /// Those with a wildcard host.
+    wide: Vec<Rule>,
+}
+
+impl Rules {
+    /// Adds a document's rule, where it is one.
+    pub fn add(&mut self, document: &Arc<Document>) {
+        let Some(rule) = Rule::new(document) else { return };
+        if !rule.host.is_exact() {
+            self.wide.push(rule);
+            return;
+        }
+        if rule.full_host != rule.host {
+            self.by_host.entry(rule.full_host.as_str().to_owned()).or_default().push(rule.clone());
+        }
+        self.by_host.entry(rule.host.as_str().to_owned()).or_default().push(rule);
+    }
+
+    /// All of them; one with a short host twice.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.by_host.values().flatten().chain(&self.wide)
+    }
+
+    /// Those whose host means this service, each once.
+    pub fn matching<'a>(&'a self, service: &Service) -> Vec<&'a Rule> {
+        let names = std::iter::once(service.name.as_str()).chain(service.hosts.iter().map(|host| host.as_str()));
+        let mut found: Vec<&Rule> = names.filter_map(|name| self.by_host.get(name)).flatten().collect();
+        found.extend(self.wide.iter().filter(|rule| rule.matches(service)));
+        found.sort_by(|a, b| a.document.id.cmp(&b.document.id));
+        found.dedup_by(|a, b| a.document.id == b.document.id);
+        found
     }
 }
 
@@ -90,8 +151,8 @@ fn namespace_of(service: &Service) -> &str {
 
 /// The rules that apply to a service, in the order in which they count: an exact host beats a wildcard and a longer
 /// wildcard a shorter, the service's own namespace beats others; then the oldest, then by name and namespace.
-pub(super) fn applicable<'a>(rules: impl Iterator<Item = &'a Rule>, service: &Service) -> Vec<&'a Rule> {
-    let mut rules: Vec<&Rule> = rules.filter(|rule| rule.matches(service)).collect();
+pub(super) fn applicable<'a>(rules: &'a Rules, service: &Service) -> Vec<&'a Rule> {
+    let mut rules = rules.matching(service);
     rules.sort_by(|a, b| a.host.cmp_specificity(&b.host).then_with(|| age(a).cmp(&age(b))));
     let Some(best) = rules.first().map(|rule| rule.host.clone()) else { return rules };
     rules.retain(|rule| rule.host.cmp_specificity(&best).is_eq());
@@ -111,12 +172,10 @@ fn age(rule: &Rule) -> (bool, Option<&str>, &str, &str) {
 }
 
 /// The subsets the rules define; of two with one name the first counts.
-pub(super) fn subsets<'a>(rules: &[&'a Rule]) -> BTreeMap<SubsetName, (&'a RuleSubset, Arc<Document>)> {
+pub(super) fn subsets<'a>(rules: &[&'a Rule]) -> BTreeMap<SubsetName, &'a RuleSubset> {
     let mut subsets = BTreeMap::new();
-    for rule in rules {
-        for subset in &rule.rule().subsets {
-            subsets.entry(subset.name.0.clone()).or_insert_with(|| (subset, rule.document.clone()));
-        }
+    for subset in rules.iter().flat_map(|rule| &rule.rule().subsets) {
+        subsets.entry(subset.name.0.clone()).or_insert(subset);
     }
     subsets
 }

@@ -93,8 +93,20 @@ pub struct Decided {
     /// What counts.
     pub leaf: Leaf,
     /// What it overrode, the most specific first.
-    pub overrode: Vec<Leaf>,
-    rank: Rank,
+    pub overrode: Vec<Overridden>,
+    /// How specific it is.
+    pub rank: Rank,
+}
+
+/// What was said in vain.
+#[derive(Debug, Clone)]
+pub struct Overridden {
+    /// Of which setting: where it is not the winner's own, both are forms of one choice.
+    pub path: Path,
+    /// What is said.
+    pub leaf: Leaf,
+    /// How specific it is.
+    pub rank: Rank,
 }
 
 /// Forms of one field: a layer that says one of them replaces the others. Each form is the prefix of its paths.
@@ -129,7 +141,8 @@ pub fn merge(mut layers: Vec<Layer>) -> Merged {
         });
         for (path, leaf) in layer.leaves {
             if replaced_simple && HANGS_ON_SIMPLE.iter().any(|prefix| is_below(&path, prefix)) {
-                merged.override_at("loadBalancer.simple", leaf);
+                let rank = layer.rank.clone();
+                merged.override_at("loadBalancer.simple", Overridden { path, leaf, rank });
             } else if let Some(winner) = merged.winner_over(&path) {
                 merged.lose(&winner, path, leaf, &layer.rank);
             } else {
@@ -168,16 +181,24 @@ impl Merged {
         let Some(decided) = self.settings.get(winner) else { return };
         let differs = winner != path || decided.leaf.value != leaf.value;
         if differs && contradicts(&decided.rank, rank) {
-            self.contradictions.push((path, decided.leaf.clone(), leaf.clone()));
+            self.contradictions.push((path.clone(), decided.leaf.clone(), leaf.clone()));
         }
-        self.override_at(winner, leaf);
+        self.override_at(winner, Overridden { path, leaf, rank: rank.clone() });
     }
 
-    fn override_at(&mut self, winner: &str, leaf: Leaf) {
+    fn override_at(&mut self, winner: &str, overridden: Overridden) {
         if let Some(decided) = self.settings.get_mut(winner) {
-            decided.overrode.push(leaf);
+            decided.overrode.push(overridden);
         }
     }
+}
+
+/// Whether two settings are different forms of one choice.
+pub(super) fn is_other_form(path: &str, other: &str) -> bool {
+    CHOICES.iter().any(|forms| {
+        let form_of = |path: &str| forms.iter().position(|form| is_below(path, form));
+        form_of(path).zip(form_of(other)).is_some_and(|(one, another)| one != another)
+    })
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {

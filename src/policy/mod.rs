@@ -10,6 +10,7 @@
 //! wins; it does not know Envoy, nor which services there are beyond the one it is asked about.
 
 pub mod check;
+mod defaults;
 pub mod document;
 mod effective;
 mod istio;
@@ -19,9 +20,11 @@ pub mod merge;
 mod resolve;
 mod set;
 mod settings_check;
+pub mod why;
 
 pub use check::check_against;
 pub use document::{Document, FileDocuments, read_file};
 pub use library::Library;
 pub use resolve::Resolved;
 pub use set::{PolicySet, Touched};
+pub use why::Why;

@@ -7,9 +7,10 @@ use std::{
 
 use super::{
     effective::effective,
-    istio, leaves,
+    istio::{self, Rule},
+    leaves,
     merge::{Merged, merge},
-    set::{PolicySet, contradiction},
+    set::{Policy, PolicySet, contradiction},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -33,14 +34,15 @@ pub struct Resolved {
 impl PolicySet {
     /// Resolves every port of a service, and every subset of it.
     pub fn resolve(&self, service: &Service, view: &ClientView) -> Resolved {
-        let subsets = self.subsets(service, view);
+        let candidates = self.candidates(service, view);
+        let subsets = candidates.subsets();
         let mut resolved = Resolved::default();
         let mut problems = BTreeSet::new();
         for port in &service.ports {
             let mut shaped_host: BTreeSet<Arc<str>> = BTreeSet::new();
             let mut shaped_route: BTreeSet<Arc<str>> = BTreeSet::new();
             for subset in std::iter::once(None).chain(subsets.keys().map(Some)) {
-                let merged = self.explain(service, port, subset, view);
+                let merged = candidates.decide(port, subset);
                 for (path, decided) in &merged.settings {
                     let document: Arc<str> = decided.leaf.document.name().into();
                     if subset.is_none() && shapes_route(path) {
@@ -67,21 +69,44 @@ impl PolicySet {
 
     /// Every setting of a port, or a subset of it: what counts, where it is said, and what it overrode.
     pub fn explain(&self, service: &Service, port: &Port, subset: Option<&SubsetName>, view: &ClientView) -> Merged {
-        let covering = self.policies_for(service, view).filter(|policy| policy.covers(port, subset));
+        self.candidates(service, view).decide(port, subset)
+    }
+
+    /// What can have a say about a service, found once for all its ports and subsets.
+    pub(super) fn candidates<'a>(&'a self, service: &'a Service, view: &'a ClientView) -> Candidates<'a> {
+        Candidates {
+            policies: self.policies_for(service, view).collect(),
+            rules: istio::applicable(&self.rules, service),
+        }
+    }
+}
+
+/// The documents that can have a say about one service, as one kind of client sees it.
+#[derive(Debug)]
+pub(super) struct Candidates<'a> {
+    pub policies: Vec<&'a Policy>,
+    pub rules: Vec<&'a Rule>,
+}
+
+impl Candidates<'_> {
+    /// What they come to for a port, or a subset of it.
+    pub fn decide(&self, port: &Port, subset: Option<&SubsetName>) -> Merged {
+        let covering = self.policies.iter().filter(|policy| policy.covers(port, subset));
         let mut layers: Vec<_> = covering.map(|policy| policy.layer()).collect();
-        layers.extend(istio::layer(&istio::applicable(self.rules.iter(), service), port, subset));
+        layers.extend(istio::layer(&self.rules, port, subset));
         merge(layers)
     }
 
-    /// The subsets of a service: those of its policies, then those of its DestinationRules; the first of a name counts.
-    fn subsets(&self, service: &Service, view: &ClientView) -> BTreeMap<SubsetName, Labels> {
+    /// The subsets of the service: those of its policies, then those of its DestinationRules; the first of a name
+    /// counts.
+    pub fn subsets(&self) -> BTreeMap<SubsetName, Labels> {
         let mut subsets = BTreeMap::new();
-        for policy in self.policies_for(service, view) {
+        for policy in &self.policies {
             for subset in &policy.traffic_policy().subsets {
                 subsets.entry(subset.name.0.clone()).or_insert_with(|| labels(&subset.labels));
             }
         }
-        for (name, (subset, _)) in istio::subsets(&istio::applicable(self.rules.iter(), service)) {
+        for (name, subset) in istio::subsets(&self.rules) {
             subsets.entry(name).or_insert_with(|| labels(&subset.labels));
         }
         subsets

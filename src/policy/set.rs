@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use super::{
     document::{
-        Body, Document, DocumentId, TrafficPolicy,
+        Body, Dependencies, Document, DocumentId, TrafficPolicy,
         settings::LocalityLbSetting,
         traffic_policy::{Clients, Pattern, Target},
     },
-    istio::Rule,
+    istio::{Rule, Rules},
     leaves::{Path, flatten},
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
 };
 use crate::{
     diagnostic::Diagnostic,
-    model::{ClientView, LocalityUse, MeshSettings, NamePattern, Service, SubsetName, service::Port},
+    model::{ClientView, LocalityUse, MeshSettings, NamePattern, Scope, Service, SubsetName, service::Port},
 };
 
 /// Every policy in force. Equal sets mean the same, wherever their documents stand.
@@ -29,8 +29,9 @@ pub struct PolicySet {
     by_service: HashMap<String, Vec<Policy>>,
     /// Those that do not name one service.
     wide: Vec<Policy>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Rules,
     mesh: MeshSettings,
+    dependencies: Arc<BTreeMap<NamePattern, Scope>>,
 }
 
 /// A TrafficPolicy, flattened once.
@@ -63,7 +64,8 @@ impl PolicySet {
             }
             match &document.body {
                 Body::TrafficPolicy(policy) => set.index(document, policy),
-                Body::DestinationRule(_) => set.rules.extend(Rule::new(document)),
+                Body::DestinationRule(_) => set.rules.add(document),
+                Body::Dependencies(dependencies) => set.depend(dependencies),
                 Body::Mesh(body) => match &mesh {
                     None => {
                         set.mesh = body.effective();
@@ -90,6 +92,11 @@ impl PolicySet {
     /// The mesh-wide settings.
     pub fn mesh(&self) -> MeshSettings {
         self.mesh.clone()
+    }
+
+    /// What workloads call, as documents say: those of equal `workload` united.
+    pub fn dependencies(&self) -> Arc<BTreeMap<NamePattern, Scope>> {
+        self.dependencies.clone()
     }
 
     /// Every client selector that a policy uses.
@@ -142,7 +149,13 @@ impl PolicySet {
         named.chain(&self.wide).filter(|policy| policy.targets(service) && policy.is_seen_by(view))
     }
 
-    fn policies(&self) -> impl Iterator<Item = &Policy> {
+    fn depend(&mut self, dependencies: &Dependencies) {
+        let Dependencies { workload: Pattern(workload), services } = dependencies;
+        let scope = Arc::make_mut(&mut self.dependencies).entry(workload.clone()).or_default();
+        Arc::make_mut(&mut scope.0).extend(services.iter().map(|Pattern(pattern)| pattern.clone()));
+    }
+
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.by_service.values().flatten().chain(&self.wide)
     }
 
@@ -193,15 +206,17 @@ impl Policy {
     pub fn traffic_policy(&self) -> &TrafficPolicy {
         match &self.document.body {
             Body::TrafficPolicy(policy) => policy,
-            Body::DestinationRule(_) | Body::Mesh(_) => unreachable!("only TrafficPolicies are indexed here"),
+            Body::DestinationRule(_) | Body::Dependencies(_) | Body::Mesh(_) => {
+                unreachable!("only TrafficPolicies are indexed here")
+            }
         }
     }
 
-    fn targets(&self, service: &Service) -> bool {
+    pub fn targets(&self, service: &Service) -> bool {
         targets(&self.traffic_policy().target, service)
     }
 
-    fn is_seen_by(&self, view: &ClientView) -> bool {
+    pub fn is_seen_by(&self, view: &ClientView) -> bool {
         let policy = self.traffic_policy();
         policy.clients.is_none() || clients(policy).iter().any(|Pattern(pattern)| view.0.contains(pattern))
     }
@@ -269,8 +284,8 @@ impl Selector {
         match &document.body {
             Body::TrafficPolicy(policy) => Some(Self::Target(policy.target.clone())),
             Body::DestinationRule(_) => Rule::new(document).map(Self::Rule),
-            // Mesh settings are compared as a whole; they are no part of a service's policy.
-            Body::Mesh(_) => None,
+            // Mesh settings and scopes are compared as a whole; they are no part of a service's policy.
+            Body::Dependencies(_) | Body::Mesh(_) => None,
         }
     }
 }

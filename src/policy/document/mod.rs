@@ -3,6 +3,7 @@
 //! A file is a stream of documents, each `apiVersion`, `kind`, `metadata`, `spec`. What is not supported is an error
 //! that says so: a document is never ignored.
 
+pub mod dependencies;
 pub mod destination_rule;
 pub mod mesh;
 pub mod metadata;
@@ -15,7 +16,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
-    destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata, settings::Settings,
+    dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata, settings::Settings,
     traffic_policy::TrafficPolicy,
 };
 use crate::{
@@ -30,9 +31,9 @@ const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1"];
 /// The kinds there are, with the versions each is read in, and how far it is supported.
 const KINDS: &[(&str, &[&str], Support)] = &[
     ("TrafficPolicy", CHANCERY, Support::Full),
+    ("Dependencies", CHANCERY, Support::Full),
     ("Mesh", CHANCERY, Support::Full),
     ("DestinationRule", ISTIO, Support::Full),
-    ("Dependencies", CHANCERY, Support::NotYet),
     ("VirtualService", ISTIO, Support::NotYet),
     ("ServiceEntry", ISTIO, Support::NotYet),
     ("Sidecar", ISTIO, Support::NotYet),
@@ -86,6 +87,8 @@ pub enum Body {
     TrafficPolicy(Box<TrafficPolicy>),
     /// Istio's.
     DestinationRule(Box<DestinationRule>),
+    /// Which services a workload calls.
+    Dependencies(Box<Dependencies>),
     /// Mesh-wide settings.
     Mesh(Box<Mesh>),
 }
@@ -166,6 +169,7 @@ fn read_document(source: Arc<yaml::Document>) -> ReadDocument {
         "DestinationRule" => {
             read_as(source, kind, |spec| Body::DestinationRule(Box::new(spec)), destination_rule::check)
         }
+        "Dependencies" => read_as(source, kind, |spec| Body::Dependencies(Box::new(spec)), dependencies::check),
         _ => read_as(source, kind, |spec| Body::Mesh(Box::new(spec)), |_: &Mesh, _| Vec::new()),
     }
 }

@@ -1,0 +1,275 @@
+//! Why a value is what it is: for a service as one workload sees it, every setting with its origin, what it overrode,
+//! and the documents that a reader would expect to apply and that do not.
+//!
+//! This explains the very decisions that `resolve` takes, from the same [`Candidates`]; it decides nothing itself.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::Value;
+
+use super::{
+    defaults::defaults,
+    document::{
+        Body, Document,
+        traffic_policy::{Pattern, Target},
+    },
+    istio::Rule,
+    merge::{self, ClientsRank, Decided, NarrowingRank, Overridden, Rank, TargetRank},
+    resolve::Candidates,
+    set::{Policy, PolicySet},
+};
+use crate::{
+    model::{CatalogEntry, ClientView, Labels, Port, Proxy, Service, ServiceName, SubsetName},
+    policy::leaves::Path,
+};
+
+/// What applies to a service, and what does not.
+#[derive(Debug, Clone, Default)]
+pub struct Why {
+    /// Each port that was asked about, alone and with each subset.
+    pub targets: Vec<TargetSettings>,
+    /// Documents that could be expected to have a say and have none, sorted.
+    pub not_applied: Vec<NotApplied>,
+}
+
+/// The settings of a port, or of a subset of it.
+#[derive(Debug, Clone)]
+pub struct TargetSettings {
+    /// Which port.
+    pub port: Port,
+    /// Which subset; absent = the whole service.
+    pub subset: Option<SubsetName>,
+    /// What documents say of it, by path.
+    pub settings: Vec<(Path, Decided)>,
+}
+
+/// A document without a say.
+#[derive(Debug, Clone)]
+pub struct NotApplied {
+    /// Which.
+    pub document: Arc<Document>,
+    /// The field that is the reason.
+    pub field: String,
+    /// A sentence without a full stop.
+    pub reason: String,
+}
+
+impl TargetSettings {
+    /// What no document says, and has a value all the same.
+    pub fn defaults(&self) -> Vec<(Path, Value)> {
+        let is_http = self.port.protocol.is_http();
+        let mut defaults = defaults();
+        defaults.retain(|(path, _)| {
+            let for_http = ["timeout", "retries.", "connectionPool.http."].iter().any(|start| path.starts_with(start));
+            (is_http || !for_http)
+                && !self.settings.iter().any(|(said, _)| said == path || merge::is_other_form(said, path))
+        });
+        defaults
+    }
+}
+
+impl PolicySet {
+    /// Explains a service as a proxy sees it; `port` narrows the answer to one port.
+    pub fn why(&self, entry: &CatalogEntry, port: Option<&Port>, proxy: &Proxy, view: &ClientView) -> Why {
+        let service = &*entry.service;
+        let candidates = self.candidates(service, view);
+        let subsets = candidates.subsets();
+        let ports = service.ports.iter().filter(|candidate| port.is_none_or(|port| port.number == candidate.number));
+        let targets = ports
+            .flat_map(|port| std::iter::once(None).chain(subsets.keys().map(Some)).map(move |subset| (port, subset)))
+            .map(|(port, subset)| TargetSettings {
+                port: port.clone(),
+                subset: subset.cloned(),
+                settings: candidates.decide(port, subset).settings.into_iter().collect(),
+            })
+            .collect();
+        let mut not_applied = self.scope_reason(service, proxy);
+        not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
+        not_applied.extend(self.rules_without_a_say(service, &candidates));
+        not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
+        Why { targets, not_applied }
+    }
+
+    /// The dependencies because of which a proxy is not sent the service at all.
+    fn scope_reason(&self, service: &Service, proxy: &Proxy) -> Vec<NotApplied> {
+        let dependencies = self.documents().filter_map(|document| match &document.body {
+            Body::Dependencies(dependencies) => Some((document, dependencies)),
+            Body::TrafficPolicy(_) | Body::DestinationRule(_) | Body::Mesh(_) => None,
+        });
+        let matching: Vec<_> =
+            dependencies.filter(|(_, dependencies)| dependencies.workload.0.matches(&proxy.workload)).collect();
+        let named = matching.iter().any(|(_, dependencies)| dependencies.workload.0.is_exact());
+        let counting: Vec<_> =
+            matching.into_iter().filter(|(_, dependencies)| !named || dependencies.workload.0.is_exact()).collect();
+        let lists = |Pattern(pattern): &Pattern| pattern.matches(service.name.as_str());
+        if counting.iter().any(|(_, dependencies)| dependencies.services.iter().any(lists)) {
+            return Vec::new();
+        }
+        let reason =
+            format!("{} is not among the services that {} calls: it is not sent", service.name, proxy.workload);
+        counting
+            .into_iter()
+            .map(|(document, _)| NotApplied {
+                document: document.clone(),
+                field: "spec.services".into(),
+                reason: reason.clone(),
+            })
+            .collect()
+    }
+
+    fn policies_without_a_say(
+        &self,
+        entry: &CatalogEntry,
+        port: Option<&Port>,
+        proxy: &Proxy,
+        view: &ClientView,
+        candidates: &Candidates<'_>,
+    ) -> Vec<NotApplied> {
+        let service = &*entry.service;
+        let subsets = candidates.subsets();
+        let said = |policy: &Policy, field: &str, reason: String| NotApplied {
+            document: policy.document.clone(),
+            field: field.into(),
+            reason,
+        };
+        let mut reasons = Vec::new();
+        for policy in self.policies() {
+            let target = &policy.traffic_policy().target;
+            if !policy.targets(service) {
+                reasons.extend(near_miss(target, service).map(|(field, reason)| said(policy, field, reason)));
+                continue;
+            }
+            if !policy.is_seen_by(view) {
+                let clients = policy.traffic_policy().clients.as_ref();
+                let listed: Vec<&str> =
+                    clients.iter().flat_map(|clients| &clients.services).map(|Pattern(name)| name.as_str()).collect();
+                let workload = if proxy.workload.is_empty() { "(none)" } else { &proxy.workload };
+                let reason = format!("it is for the clients {}; this node's workload is {workload}", listed.join(", "));
+                reasons.push(said(policy, "spec.clients", reason));
+                continue;
+            }
+            if let Some(number) = target.port
+                && !service.ports.iter().any(|found| found.number == number && port.is_none_or(|port| port == found))
+            {
+                reasons.push(said(policy, "spec.target.port", format!("it is for port {number}")));
+            } else if let Some(subset) = &target.subset {
+                let reason = match subsets.get(&subset.0) {
+                    None => Some(format!("{} has no subset {}", service.name, subset.0)),
+                    Some(labels) if !selects_any(entry, labels) => {
+                        Some(format!("subset {} is named by no endpoint", subset.0))
+                    }
+                    Some(_) => None,
+                };
+                reasons.extend(reason.map(|reason| said(policy, "spec.target.subset", reason)));
+            }
+        }
+        reasons
+    }
+
+    fn rules_without_a_say(&self, service: &Service, candidates: &Candidates<'_>) -> Vec<NotApplied> {
+        let applied: BTreeSet<_> = candidates.rules.iter().map(|rule| &rule.document.id).collect();
+        let said = |rule: &Rule, field: &str, reason: String| NotApplied {
+            document: rule.document.clone(),
+            field: field.into(),
+            reason,
+        };
+        let mut reasons = Vec::new();
+        for rule in self.rules.matching(service) {
+            if !applied.contains(&rule.document.id)
+                && let Some(best) = candidates.rules.first()
+            {
+                let reason = format!("{} comes before it: {}", best.document.id, rule.why_after(best));
+                reasons.push(said(rule, "spec.host", reason));
+            }
+        }
+        // Of the rules that apply the first `trafficPolicy` counts.
+        let with_policy = candidates.rules.iter().filter(|rule| rule.has_traffic_policy());
+        let mut with_policy = with_policy.copied();
+        if let Some(first) = with_policy.next() {
+            let reason = format!("of rules for one host the first trafficPolicy counts: that of {}", first.document.id);
+            reasons.extend(with_policy.map(|rule| said(rule, "spec.trafficPolicy", reason.clone())));
+        }
+        let mut seen = BTreeSet::new();
+        for rule in self.rules.iter().filter(|rule| seen.insert(&rule.document.id)) {
+            if !rule.matches(service) && is_near(rule.host(), &service.name) {
+                let reason = format!("its host is {}, not {}", rule.host(), service.name);
+                reasons.push(said(rule, "spec.host", reason));
+            }
+        }
+        reasons
+    }
+}
+
+/// Why a policy that might be meant for a service does not target it; `None` where nobody would expect it to.
+fn near_miss(target: &Target, service: &Service) -> Option<(&'static str, String)> {
+    let Target { service: name, labels, port: _, subset: _ } = target;
+    if let Some(labels) = labels {
+        let missing = labels
+            .0
+            .iter()
+            .find(|(key, value)| service.labels.get(key.as_str()).is_none_or(|found| **found != *value.as_str()));
+        let has_the_key = labels.0.keys().any(|key| service.labels.contains_key(key.as_str()));
+        let (key, value) = missing.filter(|_| has_the_key)?;
+        return Some(("spec.target.labels", format!("{} has no label {key}: {value}", service.name)));
+    }
+    let Pattern(pattern) = name.as_ref()?;
+    is_near(pattern.as_str(), &service.name)
+        .then(|| ("spec.target.service", format!("it targets {pattern}, not {}", service.name)))
+}
+
+/// Whether one name was probably meant for the other: a letter or two differ.
+fn is_near(written: &str, service: &ServiceName) -> bool {
+    let short = written.split('.').next().unwrap_or(written);
+    [written, short].iter().any(|name| strsim::damerau_levenshtein(name, service.as_str()) <= 2)
+}
+
+fn selects_any(entry: &CatalogEntry, labels: &Labels) -> bool {
+    entry.endpoints.iter().any(|endpoint| labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value)))
+}
+
+/// Why something lost: a sentence without a full stop.
+pub fn why_lost(path: &str, winner: &Decided, loser: &Overridden) -> String {
+    if loser.rank == winner.rank {
+        return if loser.leaf.value == winner.leaf.value {
+            "the same is said".to_owned()
+        } else {
+            "of documents that are equally specific the first by name counts".to_owned()
+        };
+    }
+    let choice = if loser.path == path { "" } else { "; the two are forms of one choice" };
+    let Rank { target, narrowing, clients } = &winner.rank;
+    if *target != loser.rank.target {
+        return format!("{} beats {}{choice}", target_words(target), target_words(&loser.rank.target));
+    }
+    if *narrowing != loser.rank.narrowing {
+        return format!("{} beats {}{choice}", narrowing_words(*narrowing), narrowing_words(loser.rank.narrowing));
+    }
+    let (winner, loser) = (clients_words(*clients), clients_words(loser.rank.clients));
+    format!("{winner} beats {loser}{choice}")
+}
+
+fn target_words(rank: &TargetRank) -> &'static str {
+    match rank {
+        TargetRank::Name => "a service by name",
+        TargetRank::DestinationRule => "a DestinationRule",
+        TargetRank::Pattern(_) => "a pattern (the longer before the shorter)",
+        TargetRank::Labels => "labels",
+        TargetRank::All => "every service",
+    }
+}
+
+fn narrowing_words(rank: NarrowingRank) -> &'static str {
+    match rank {
+        NarrowingRank::SubsetAndPort => "a subset at a port",
+        NarrowingRank::Subset => "a subset",
+        NarrowingRank::Port => "a port",
+        NarrowingRank::Nothing => "the whole service",
+    }
+}
+
+fn clients_words(rank: ClientsRank) -> &'static str {
+    match rank {
+        ClientsRank::Some => "for some clients",
+        ClientsRank::All => "for all clients",
+    }
+}
