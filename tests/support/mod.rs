@@ -4,8 +4,10 @@
 
 pub mod chancery;
 pub mod envoy;
+pub mod goldens;
 pub mod http;
 pub mod load;
+pub mod reformat;
 pub mod services;
 pub mod world;
 
