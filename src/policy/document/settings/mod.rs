@@ -1,0 +1,66 @@
+//! Traffic settings as written: every field optional, absent means "not said".
+//!
+//! The names and places are those of Istio's DestinationRule, and Envoy's own where only Envoy has the field.
+//! Both dialects read into these types; merging works on them field by field (`policy::merge`), and the one place
+//! that says what an absent field means is `policy::effective`.
+
+/// A struct as it stands in YAML: camelCase, unknown fields refused, absent fields not written.
+macro_rules! settings {
+    ($($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+            #[serde(rename_all = "camelCase", deny_unknown_fields)]
+            pub struct $name {
+                $(
+                    $(#[$field_doc])*
+                    #[serde(default, skip_serializing_if = "Option::is_none")]
+                    pub $field: Option<$type>,
+                )*
+            }
+        )*
+    };
+}
+
+/// Words for a choice, as Istio and Envoy spell them.
+macro_rules! words {
+    ($($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+            pub enum $name {
+                $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
+            }
+        )*
+    };
+}
+
+mod connection_pool;
+mod health_check;
+mod load_balancer;
+mod locality;
+mod outlier_detection;
+mod retries;
+
+pub use self::{connection_pool::*, health_check::*, load_balancer::*, locality::*, outlier_detection::*, retries::*};
+use super::scalar::Span;
+
+settings! {
+    /// Everything a policy can say of a target.
+    pub struct Settings {
+        /// Which endpoint takes a request.
+        load_balancer: LoadBalancer,
+        /// Connections and limits.
+        connection_pool: ConnectionPool,
+        /// Ejection of endpoints that fail.
+        outlier_detection: OutlierDetection,
+        /// Active checks; the whole list is one field.
+        health_checks: Vec<HealthCheck>,
+        /// Retries as a share of requests.
+        retry_budget: RetryBudget,
+        /// For a whole request; `0s` = none.
+        timeout: Span,
+        /// When to try again.
+        retries: Retries,
+    }
+}

@@ -1,0 +1,79 @@
+//! When to try again: `retries`.
+
+use super::super::scalar::{Count, Span};
+use serde::{Deserialize, Serialize};
+
+settings! {
+    /// When to try again.
+    pub struct Retries {
+        /// How many times more; 0 = never; default 2.
+        attempts: Count,
+        /// For each try.
+        per_try_timeout: Span,
+        /// Envoy's conditions and status codes, separated by commas; default the safe ones.
+        retry_on: RetryOn,
+        /// Avoid endpoints already tried; default true.
+        retry_ignore_previous_hosts: bool,
+        /// Turn to other localities; default false.
+        retry_remote_localities: bool,
+        /// The base of the exponential back-off; default Envoy's 25 ms.
+        backoff: Span,
+    }
+}
+
+/// Envoy's retry conditions and status codes, in the order written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryOn {
+    /// The conditions.
+    pub conditions: Vec<String>,
+    /// The status codes, which Envoy takes in a list of their own.
+    pub status_codes: Vec<u32>,
+}
+
+/// What Envoy knows as `x-envoy-retry-on` and `x-envoy-retry-grpc-on` (its router filter's documentation).
+const RETRY_CONDITIONS: [&str; 19] = [
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "envoy-ratelimited",
+    "retriable-4xx",
+    "refused-stream",
+    "retriable-status-codes",
+    "retriable-headers",
+    "http3-post-connect-failure",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+    "unknown",
+    "aborted",
+    "data-loss",
+];
+
+impl Serialize for RetryOn {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let codes = self.status_codes.iter().map(u32::to_string);
+        serializer.serialize_str(&self.conditions.iter().cloned().chain(codes).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl<'de> Deserialize<'de> for RetryOn {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut retry_on = Self { conditions: Vec::new(), status_codes: Vec::new() };
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word.parse::<u32>() {
+                Ok(code) if (100..600).contains(&code) => retry_on.status_codes.push(code),
+                Err(_) if RETRY_CONDITIONS.contains(&word) => retry_on.conditions.push(word.to_owned()),
+                _ => {
+                    let remedy = crate::yaml::did_you_mean(word, RETRY_CONDITIONS).unwrap_or_default();
+                    return Err(crate::yaml::invalid(format_args!("`{word}` is no retry condition"), remedy));
+                }
+            }
+        }
+        Ok(retry_on)
+    }
+}

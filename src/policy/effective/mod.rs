@@ -1,0 +1,54 @@
+//! Merged settings into the complete policy: the one place that says what an absent field means.
+//!
+//! The defaults are Istio's for a cluster without any rule (connect timeout 10 s, LEAST_REQUEST, no limits, no outlier
+//! detection, panic off, no timeout), and for retries what is safe for any request. A detector of outlier detection
+//! is enforced when one of its own fields is set, else not; an explicit `enforcing…` decides.
+
+mod connection_pool;
+mod health_check;
+mod load_balancer;
+mod locality;
+mod outlier_detection;
+mod route;
+
+use std::sync::Arc;
+
+use self::{
+    connection_pool::pool, health_check::health_check, load_balancer::algorithm, locality::locality,
+    outlier_detection::outlier, route::route,
+};
+use super::document::{
+    scalar::{Percent, WholePercent},
+    settings::Settings,
+};
+use crate::model::{Decimal, EffectivePolicy, policy::UnhealthyEndpoints};
+
+/// Fills in every default.
+pub fn effective(settings: &Settings) -> EffectivePolicy {
+    let Settings { load_balancer, connection_pool, outlier_detection, health_checks, retry_budget, timeout, retries } =
+        settings;
+    let load_balancer = load_balancer.clone().unwrap_or_default();
+    let min_health = outlier_detection.as_ref().and_then(|outlier| outlier.min_health_percent);
+    EffectivePolicy {
+        locality: locality(load_balancer.locality_lb_setting.as_ref()),
+        panic_threshold: match (load_balancer.panic_threshold, min_health) {
+            (Some(Percent(threshold)), _) => threshold,
+            (None, Some(WholePercent(percent))) => Decimal::whole(percent),
+            (None, None) => Decimal::ZERO,
+        },
+        overprovisioning_factor: load_balancer.overprovisioning_factor.map(|factor| factor.0),
+        unhealthy_endpoints: match min_health {
+            Some(WholePercent(1..)) => UnhealthyEndpoints::Omitted,
+            Some(WholePercent(0)) | None => UnhealthyEndpoints::Sent,
+        },
+        load_balancer: algorithm(&load_balancer),
+        connection_pool: pool(connection_pool.as_ref(), retry_budget.as_ref()),
+        outlier_detection: outlier_detection.as_ref().map(outlier),
+        health_checks: health_checks.iter().flatten().map(health_check).collect(),
+        route: route(*timeout, retries.as_ref()),
+    }
+}
+
+fn text(written: &Option<String>) -> Arc<str> {
+    written.as_deref().unwrap_or_default().into()
+}

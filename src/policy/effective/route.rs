@@ -1,0 +1,45 @@
+//! `timeout` and `retries`, complete.
+
+use std::sync::Arc;
+
+use super::super::document::{
+    scalar::Span,
+    settings::{self},
+};
+use crate::model::policy::{Retry, RoutePolicy};
+
+pub(super) fn route(timeout: Option<Span>, retries: Option<&settings::Retries>) -> RoutePolicy {
+    RoutePolicy {
+        timeout: timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
+        retry: match retries {
+            None => Some(Retry::default()),
+            Some(written) => retry(written),
+        },
+    }
+}
+
+fn retry(written: &settings::Retries) -> Option<Retry> {
+    let default = Retry::default();
+    let attempts = written.attempts.map_or(default.attempts, |attempts| attempts.0);
+    let (retry_on, retriable_status_codes) = match &written.retry_on {
+        None => (default.retry_on, default.retriable_status_codes),
+        Some(retry_on) => {
+            let mut conditions: Vec<Arc<str>> = retry_on.conditions.iter().map(|word| word.as_str().into()).collect();
+            // Codes count only beside this condition.
+            let codes_condition = "retriable-status-codes";
+            if !retry_on.status_codes.is_empty() && !conditions.iter().any(|word| **word == *codes_condition) {
+                conditions.push(codes_condition.into());
+            }
+            (conditions, retry_on.status_codes.clone())
+        }
+    };
+    (attempts > 0).then_some(Retry {
+        attempts,
+        per_try_timeout: written.per_try_timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
+        retry_on,
+        retriable_status_codes,
+        back_off_base: written.backoff.map(|backoff| backoff.0),
+        avoid_previous_hosts: written.retry_ignore_previous_hosts.unwrap_or(default.avoid_previous_hosts),
+        retry_remote_localities: written.retry_remote_localities.unwrap_or(default.retry_remote_localities),
+    })
+}
