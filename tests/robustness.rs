@@ -4,24 +4,16 @@
 
 mod support;
 
-use std::{fs, path::PathBuf, sync::LazyLock};
+use std::sync::LazyLock;
 
-use chancery::{control::World, discovery::file, model::NodeGroup, policy::Library};
 use proptest::{collection::vec, prelude::*};
-use support::world::{catalog, source};
+use support::{
+    goldens::{self, Input},
+    readers,
+};
 
 /// Every input of the goldens: services, then policies.
-static INPUTS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let split = |path: &PathBuf| {
-        let text = fs::read_to_string(path.join("input.yaml")).unwrap();
-        let (services, policies) = text.split_once("\n---\n").unwrap_or((&text, ""));
-        (services.to_owned(), policies.to_owned())
-    };
-    paths.iter().map(split).collect()
-});
+static INPUTS: LazyLock<Vec<Input>> = LazyLock::new(goldens::inputs);
 
 /// What may stand in the place of something: structure, extremes, and words that mean something elsewhere.
 const PIECES: [&str; 24] = [
@@ -72,25 +64,9 @@ proptest! {
         in_services in vec((any::<usize>(), any::<usize>(), any::<usize>()), 0..3),
         in_policies in vec((any::<usize>(), any::<usize>(), any::<usize>()), 0..4),
     ) {
-        let (services, policies) = &INPUTS[case % INPUTS.len()];
+        let Input { services, policies, .. } = &INPUTS[case % INPUTS.len()];
         let changed = mutate(services, &in_services);
-        let catalog = match file::read(&source("services.yaml", &changed)) {
-            Ok(_) => catalog(&changed),
-            Err(problems) => {
-                prop_assert!(!problems.is_empty(), "what is refused is explained");
-                catalog(services)
-            }
-        };
-        let mut library = Library::default();
-        library.update([&source("policies.yaml", &mutate(policies, &in_policies))]);
-        for problem in library.problems() {
-            prop_assert!(!problem.message.is_empty());
-            prop_assert!(!problem.to_string().is_empty());
-        }
-        let mut world = World::default();
-        world.update(catalog, library.policies().clone());
-        world.compile(&NodeGroup::default()).snapshot.to_json();
-        world.problems();
-        world.lints();
+        readers::services(&changed);
+        readers::policies(services, &mutate(policies, &in_policies));
     }
 }

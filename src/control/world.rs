@@ -58,8 +58,9 @@ impl World {
 
         let mut stale: BTreeSet<ServiceName> = redefined.iter().cloned().collect();
         if !touched.is_nothing() {
-            let services = self.catalog.iter().filter(|(_, entry)| touched.can_touch(&entry.service));
-            stale.extend(services.map(|(name, _)| name.clone()));
+            let others = self.catalog.iter().filter(|(name, _)| !stale.contains(*name));
+            let services: Vec<_> = others.filter(|(_, entry)| touched.can_touch(&entry.service)).collect();
+            stale.extend(services.into_iter().map(|(name, _)| name.clone()));
         }
         for (client, view) in &mut self.views {
             self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &stale);

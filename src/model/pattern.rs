@@ -9,32 +9,39 @@ use std::{
 /// `orders`, `pay-*`, `*`. Ordered from the most specific to the least: a name before a pattern, a longer pattern
 /// before a shorter, then alphabetically.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct NamePattern(Arc<str>);
+pub struct NamePattern {
+    text: Arc<str>,
+    /// How many characters it fixes, counted once: patterns are compared far more often than they are read.
+    fixed: usize,
+    /// Whether a `*` stands in it.
+    wild: bool,
+}
 
 impl NamePattern {
     /// Any text is a pattern.
     pub fn new(text: &str) -> Self {
-        Self(text.into())
+        let stars = text.chars().filter(|&c| c == '*').count();
+        Self { text: text.into(), fixed: text.chars().count() - stars, wild: stars > 0 }
     }
 
     /// As written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// As written, shared.
     pub fn shared(&self) -> Arc<str> {
-        self.0.clone()
+        self.text.clone()
     }
 
     /// Whether it is a name: without `*`.
     pub fn is_exact(&self) -> bool {
-        !self.0.contains('*')
+        !self.wild
     }
 
     /// How many characters it fixes: of two patterns the one that fixes more is the more specific.
     pub fn specificity(&self) -> usize {
-        self.0.chars().filter(|&c| c != '*').count()
+        self.fixed
     }
 
     /// Which of two is the more specific, for patterns that match one name: less = more specific.
@@ -45,7 +52,10 @@ impl NamePattern {
 
     /// Whether a name fits.
     pub fn matches(&self, name: &str) -> bool {
-        let Some((first, rest)) = self.0.split_once('*') else { return *self.0 == *name };
+        if !self.wild {
+            return *self.text == *name;
+        }
+        let Some((first, rest)) = self.text.split_once('*') else { return false };
         let Some(mut left) = name.strip_prefix(first) else { return false };
         let mut parts: Vec<&str> = rest.split('*').collect();
         let last = parts.pop().unwrap_or_default();
@@ -59,7 +69,7 @@ impl NamePattern {
 
 impl Ord for NamePattern {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.cmp_specificity(other).then_with(|| self.0.cmp(&other.0))
+        self.cmp_specificity(other).then_with(|| self.text.cmp(&other.text))
     }
 }
 
@@ -71,13 +81,13 @@ impl PartialOrd for NamePattern {
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 

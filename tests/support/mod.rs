@@ -7,6 +7,7 @@ pub mod envoy;
 pub mod goldens;
 pub mod http;
 pub mod load;
+pub mod readers;
 pub mod reformat;
 pub mod services;
 pub mod world;
