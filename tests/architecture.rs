@@ -56,6 +56,7 @@ const PURE: &[&str] = &[
     "resources",
     "compile",
     "control/world.rs",
+    "control/by_namespace.rs",
     "xds/session.rs",
     "xds/subscription.rs",
     "control/settle.rs",

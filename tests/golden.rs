@@ -61,7 +61,7 @@ impl Case {
         world.grouping().group_of(&Proxy {
             id: "golden".into(),
             workload: value("service=").into(),
-            namespace: "".into(),
+            namespace: value("namespace=").into(),
             locality: Locality::parse(&value("locality=")),
             kind: ClientKind::Envoy,
             role: Role::Sidecar,

@@ -64,7 +64,7 @@ fn clients_see_what_is_meant_for_them() {
         policy("a", "service: pay-card", "timeout: 1s"),
         policy("b", "service: pay-card", "clients: { services: [ \"batch-*\" ] }, timeout: 9s"),
     ];
-    let batch = ClientView([NamePattern::new("batch-*")].into());
+    let batch = ClientView { selectors: [NamePattern::new("batch-*")].into(), namespace: None };
     assert_eq!(timeout(&documents, &ClientView::default()).0, 1);
     assert_eq!(timeout(&documents, &batch).0, 9);
 }

@@ -205,7 +205,7 @@ mod tests {
                 health: Health::Healthy,
                 labels: BTreeMap::new(),
             });
-            let service = Service { name: name.clone(), hosts: vec![], labels: BTreeMap::new(), ports: vec![] };
+            let service = Service::named(name.clone());
             let endpoints = Arc::new(EndpointSet::new(endpoints.collect()));
             (name, CatalogEntry { service: Arc::new(service), endpoints, observed: SystemTime::UNIX_EPOCH })
         };

@@ -91,7 +91,7 @@ mod tests {
         let entry = |name: &str| {
             let name = ServiceName::new(name).expect("valid");
             let labels: Labels = [("source".into(), source.into())].into();
-            let service = Arc::new(Service { name: name.clone(), hosts: Vec::new(), labels, ports: Vec::new() });
+            let service = Arc::new(Service { labels, ..Service::named(name.clone()) });
             let endpoints = Arc::new(EndpointSet::default());
             (name, CatalogEntry { service, endpoints, observed: SystemTime::UNIX_EPOCH })
         };

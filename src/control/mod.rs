@@ -10,6 +10,7 @@
 //! burst of changes is one round. What follows from the facts is [`World`]'s, a function of values; this file only
 //! decides when.
 
+mod by_namespace;
 mod metrics;
 mod settle;
 mod status;

@@ -21,7 +21,7 @@ use crate::{
     policy::{self, PolicySet},
 };
 
-use super::status::Work;
+use super::{by_namespace::ByNamespace, status::Work};
 
 /// The facts, and everything kept of what was derived from them.
 #[derive(Debug, Default)]
@@ -31,6 +31,7 @@ pub struct World {
     mesh: Arc<MeshSettings>,
     grouping: Arc<Grouping>,
     views: BTreeMap<ClientView, View>,
+    by_namespace: ByNamespace,
     compiler: Compiler,
     services_resolved: u64,
 }
@@ -65,6 +66,7 @@ impl World {
         for (client, view) in &mut self.views {
             self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &stale);
         }
+        self.services_resolved += self.by_namespace.refresh(&self.policies, &self.catalog, &stale);
         self.regroup(&redefined, listeners_may_differ);
     }
 
@@ -101,7 +103,7 @@ impl World {
     /// Contradictions between documents that arose only because of the services there are: reported, while the
     /// document first by name counts.
     pub fn problems(&mut self) -> Vec<Diagnostic> {
-        let mut problems: BTreeSet<Diagnostic> = BTreeSet::new();
+        let mut problems: BTreeSet<Diagnostic> = self.by_namespace.problems().cloned().collect();
         for client in self.views_for_problems() {
             problems.extend(self.view(&client).problems.values().flatten().cloned());
         }
@@ -122,7 +124,7 @@ impl World {
 
     /// The two ends of what a client can see: only what is meant for all, and everything that is meant for some.
     fn views_for_problems(&self) -> [ClientView; 2] {
-        [ClientView::default(), ClientView(self.policies.selectors())]
+        [ClientView::default(), ClientView { selectors: self.policies.selectors(), namespace: None }]
     }
 
     /// What was done so far.
@@ -142,7 +144,7 @@ impl World {
     }
 
     fn regroup(&mut self, redefined: &[ServiceName], all_may_differ: bool) {
-        let Self { catalog, policies, mesh, grouping, .. } = self;
+        let Self { catalog, policies, mesh, grouping, by_namespace, .. } = self;
         let has_listener = |service: &Service| service.ports.iter().any(|port| mesh.gives_listener(port));
         let with_listeners = if all_may_differ {
             let services = catalog.iter().filter(|(_, entry)| has_listener(&entry.service));
@@ -164,6 +166,7 @@ impl World {
             with_listeners,
             locality: policies.locality_use(),
             dependencies: policies.dependencies(),
+            namespaces: by_namespace.namespaces().clone(),
         };
         if **grouping != new {
             *grouping = Arc::new(new);

@@ -22,6 +22,8 @@ pub struct MeshSettings {
     pub access_log: Option<Arc<str>>,
     /// Whether documents must say who owns them.
     pub require_owner: bool,
+    /// The namespace whose documents are the defaults of the mesh. Default `istio-system`.
+    pub root_namespace: Arc<str>,
 }
 
 impl Default for MeshSettings {
@@ -33,6 +35,7 @@ impl Default for MeshSettings {
             ca_certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
             access_log: None,
             require_owner: false,
+            root_namespace: "istio-system".into(),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
 use super::{
     locality::Locality,
     name::ServiceName,
+    namespace::Namespaces,
     pattern::NamePattern,
     proxy::{ClientKind, Proxy},
 };
@@ -43,10 +44,15 @@ impl Scope {
     }
 }
 
-/// The client selectors, as written in policies (`checkout`, `batch-*`), that match a workload.
-/// Two workloads that the same selectors match are one to every policy.
+/// How documents see a workload. Two workloads with one view are one to every document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ClientView(pub BTreeSet<NamePattern>);
+pub struct ClientView {
+    /// The client selectors, as written in policies (`checkout`, `batch-*`), that match it.
+    pub selectors: BTreeSet<NamePattern>,
+    /// Its namespace, or the first by name of those whose clients get the same answers. Absent where its namespace
+    /// distinguishes nothing.
+    pub namespace: Option<Arc<str>>,
+}
 
 /// Which facts about a proxy distinguish anything, given the present policies and services.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,6 +65,8 @@ pub struct Grouping {
     pub locality: LocalityUse,
     /// What workloads call, as documents say.
     pub dependencies: Arc<BTreeMap<NamePattern, Scope>>,
+    /// The namespaces that distinguish something.
+    pub namespaces: Arc<Namespaces>,
 }
 
 /// Whether a policy reads where the client runs.
@@ -74,11 +82,11 @@ pub enum LocalityUse {
 impl Grouping {
     /// The group a proxy belongs to.
     pub fn group_of(&self, proxy: &Proxy) -> NodeGroup {
-        let Self { selectors, with_listeners, locality, dependencies: _ } = self;
+        let Self { selectors, with_listeners, locality, dependencies: _, namespaces } = self;
         let matching = selectors.iter().filter(|selector| selector.matches(&proxy.workload));
         NodeGroup {
             kind: proxy.kind,
-            view: ClientView(matching.cloned().collect()),
+            view: ClientView { selectors: matching.cloned().collect(), namespace: namespaces.representative(proxy) },
             own: match proxy.kind {
                 ClientKind::Envoy => with_listeners.get(&*proxy.workload).cloned(),
                 ClientKind::Grpc => None,

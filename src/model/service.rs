@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU16, sync::Arc};
 
-use super::name::{HostName, PortName, ServiceName};
+use super::{
+    name::{HostName, PortName, ServiceName},
+    namespace::{DEFAULT_NAMESPACE, Visibility, namespace_of_host},
+};
 
 /// Labels of a service or an endpoint, by key.
 pub type Labels = BTreeMap<Arc<str>, Arc<str>>;
@@ -21,9 +24,36 @@ pub struct Service {
     pub labels: Labels,
     /// Sorted by number; names and numbers are unique within the service.
     pub ports: Vec<Port>,
+    /// Where a document says it; absent = read off its names ([`Service::namespace`]).
+    pub said_namespace: Option<Arc<str>>,
+    /// Whose clients may know of it.
+    pub visibility: Visibility,
 }
 
 impl Service {
+    /// A service of which nothing but the name is known.
+    pub fn named(name: ServiceName) -> Self {
+        Self {
+            name,
+            hosts: Vec::new(),
+            labels: Labels::new(),
+            ports: Vec::new(),
+            said_namespace: None,
+            visibility: Visibility::Everyone,
+        }
+    }
+
+    /// Where it is: what a document says, else what its `NAME.NAMESPACE.svc.cluster.local` host says, else `default`.
+    pub fn namespace(&self) -> &str {
+        let by_names = || self.names().find_map(namespace_of_host);
+        self.said_namespace.as_deref().or_else(by_names).unwrap_or(DEFAULT_NAMESPACE)
+    }
+
+    /// Every name clients may dial.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.hosts.iter().map(|host| host.as_str()))
+    }
+
     /// The port that an authority without a port means: 80, or where there is none the first HTTP port.
     pub fn default_http_port(&self) -> Option<&Port> {
         let mut http = self.ports.iter().filter(|port| port.protocol.is_http());

@@ -67,7 +67,7 @@ fn traffic_policy(
             problems.push(warning(document, "spec.target.port", message, ports_there_are(&targeted)));
         }
         if let Some(subset) = subset {
-            let everyone = ClientView(policies.selectors());
+            let everyone = ClientView { selectors: policies.selectors(), namespace: None };
             let defined = |entry: &&CatalogEntry| {
                 policies.resolve(&entry.service, &everyone).policy.subsets.contains_key(&subset.0)
             };

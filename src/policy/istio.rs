@@ -5,7 +5,8 @@
 //! locality failover, 0 of a plain number means "not set", `portLevelSettings` replace the whole policy.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -19,10 +20,7 @@ use super::{
     leaves::flatten,
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank},
 };
-use crate::model::{NamePattern, Service, SubsetName, service::Port};
-
-/// The namespace of a document that writes none.
-const DEFAULT_NAMESPACE: &str = "default";
+use crate::model::{NamePattern, Service, SubsetName, Visibility, namespace::full_host, service::Port};
 
 /// A DestinationRule and the hosts it can mean.
 #[derive(Debug, Clone)]
@@ -38,11 +36,8 @@ impl Rule {
     /// `None` for a document of another kind.
     pub fn new(document: &Arc<Document>) -> Option<Self> {
         let Body::DestinationRule(rule) = &document.body else { return None };
-        let namespace: Arc<str> = document.id.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.into());
-        let full_host = match rule.host.contains('.') {
-            true => rule.host.clone(),
-            false => format!("{}.{namespace}.svc.cluster.local", rule.host),
-        };
+        let namespace = document.namespace();
+        let full_host = full_host(&rule.host, &namespace);
         Some(Self {
             document: document.clone(),
             host: NamePattern::new(&rule.host),
@@ -69,20 +64,41 @@ impl Rule {
         self.rule().traffic_policy.is_some()
     }
 
-    /// What puts another rule for the same service before this one.
-    pub fn why_after(&self, other: &Self) -> &'static str {
-        match () {
-            () if self.host.cmp_specificity(&other.host).is_ne() => "its host is more specific",
-            () if self.namespace != other.namespace => "the service's own namespace, else the oldest rule's, counts",
-            () => "it is older, or first by name",
-        }
+    /// The namespace it stands in.
+    pub fn namespace(&self) -> &Arc<str> {
+        &self.namespace
+    }
+
+    /// Which of two hosts that match one service is the more specific: less = more specific.
+    pub fn cmp_host(&self, other: &Self) -> Ordering {
+        self.host.cmp_specificity(&other.host)
+    }
+
+    /// `exportTo` as a set, each entry as written.
+    pub fn export_to(&self) -> BTreeSet<&str> {
+        self.rule().export_to.entries()
+    }
+
+    /// Whose clients see it.
+    pub fn visibility(&self) -> Visibility {
+        self.rule().export_to.visibility(&self.namespace)
+    }
+
+    /// Whether it is for its own namespace alone.
+    pub fn is_private(&self) -> bool {
+        let to = self.export_to();
+        to.len() == 1 && (to.contains(".") || to.contains(&*self.namespace))
+    }
+
+    /// Whether clients in its own namespace see it.
+    pub fn is_for_its_own_namespace(&self) -> bool {
+        let to = self.export_to();
+        to.is_empty() || ["*", ".", &self.namespace].iter().any(|entry| to.contains(entry))
     }
 
     /// Whether the host means this service: by its full name, else by the name as written.
     pub fn matches(&self, service: &Service) -> bool {
-        let by_host = |pattern: &NamePattern| {
-            pattern.matches(service.name.as_str()) || service.hosts.iter().any(|host| pattern.matches(host.as_str()))
-        };
+        let by_host = |pattern: &NamePattern| service.names().any(|name| pattern.matches(name));
         by_host(&self.full_host) || by_host(&self.host)
     }
 }
@@ -116,8 +132,7 @@ impl Rules {
 
     /// Those whose host means this service, each once.
     pub fn matching<'a>(&'a self, service: &Service) -> Vec<&'a Rule> {
-        let names = std::iter::once(service.name.as_str()).chain(service.hosts.iter().map(|host| host.as_str()));
-        let mut found: Vec<&Rule> = names.filter_map(|name| self.by_host.get(name)).flatten().collect();
+        let mut found: Vec<&Rule> = service.names().filter_map(|name| self.by_host.get(name)).flatten().collect();
         found.extend(self.wide.iter().filter(|rule| rule.matches(service)));
         found.sort_by(|a, b| a.document.id.cmp(&b.document.id));
         found.dedup_by(|a, b| a.document.id == b.document.id);
@@ -138,37 +153,6 @@ impl Rule {
             reads(policy.blocks()) || policy.port_level_settings.iter().any(|entry| reads(entry.blocks()))
         })
     }
-}
-
-/// The namespace a service is read to be in: off its `NAME.NAMESPACE.svc.cluster.local` host.
-fn namespace_of(service: &Service) -> &str {
-    let namespaces = service.hosts.iter().filter_map(|host| {
-        let (_, rest) = host.as_str().split_once('.')?;
-        rest.strip_suffix(".svc.cluster.local")
-    });
-    namespaces.into_iter().next().unwrap_or(DEFAULT_NAMESPACE)
-}
-
-/// The rules that apply to a service, in the order in which they count: an exact host beats a wildcard and a longer
-/// wildcard a shorter, the service's own namespace beats others; then the oldest, then by name and namespace.
-pub(super) fn applicable<'a>(rules: &'a Rules, service: &Service) -> Vec<&'a Rule> {
-    let mut rules = rules.matching(service);
-    rules.sort_by(|a, b| a.host.cmp_specificity(&b.host).then_with(|| age(a).cmp(&age(b))));
-    let Some(best) = rules.first().map(|rule| rule.host.clone()) else { return rules };
-    rules.retain(|rule| rule.host.cmp_specificity(&best).is_eq());
-    let own = namespace_of(service);
-    let namespace = match rules.iter().any(|rule| *rule.namespace == *own) {
-        true => own.into(),
-        false => rules[0].namespace.clone(),
-    };
-    rules.retain(|rule| rule.namespace == namespace);
-    rules
-}
-
-/// Those with a timestamp first, the oldest first; then by name.
-fn age(rule: &Rule) -> (bool, Option<&str>, &str, &str) {
-    let created = rule.document.metadata.creation_timestamp.as_deref();
-    (created.is_none(), created, &rule.document.id.name, &rule.namespace)
 }
 
 /// The subsets the rules define; of two with one name the first counts.

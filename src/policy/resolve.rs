@@ -6,10 +6,12 @@ use std::{
 };
 
 use super::{
+    document::DocumentId,
     effective::effective,
     istio::{self, Rule},
     leaves,
     merge::{Merged, merge},
+    rule_choice::{self, Client},
     set::{Policy, PolicySet, contradiction},
 };
 use crate::{
@@ -21,6 +23,13 @@ use crate::{
     },
     yaml::UniqueMap,
 };
+
+/// What clients of one namespace get for a service. Equal answers lead to equal resources.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamespaceAnswer {
+    /// The DestinationRules that apply, in the order in which they count.
+    pub rules: Vec<DocumentId>,
+}
 
 /// A service's policy, and what had to be decided arbitrarily.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +81,23 @@ impl PolicySet {
         self.candidates(service, view).decide(port, subset)
     }
 
+    /// Every namespace whose clients get another answer for a service than clients of a namespace that nothing names,
+    /// with what tells the answers apart.
+    pub fn answers_by_namespace(&self, service: &Service) -> BTreeMap<Arc<str>, NamespaceAnswer> {
+        let rules = rule_choice::answers_by_namespace(&self.rules, service, self.root_namespace());
+        rules.into_iter().map(|(namespace, rules)| (namespace, NamespaceAnswer { rules })).collect()
+    }
+
+    /// Who asks, for the choice of rules.
+    pub(super) fn client<'a>(&'a self, view: &'a ClientView) -> Client<'a> {
+        Client { namespace: view.namespace.as_deref(), root: self.root_namespace() }
+    }
+
     /// What can have a say about a service, found once for all its ports and subsets.
     pub(super) fn candidates<'a>(&'a self, service: &'a Service, view: &'a ClientView) -> Candidates<'a> {
         Candidates {
             policies: self.policies_for(service, view).collect(),
-            rules: istio::applicable(&self.rules, service),
+            rules: rule_choice::applicable(&self.rules, service, self.client(view)),
         }
     }
 }

@@ -94,6 +94,11 @@ impl PolicySet {
         self.mesh.clone()
     }
 
+    /// The namespace whose documents are the defaults of the mesh.
+    pub fn root_namespace(&self) -> &str {
+        &self.mesh.root_namespace
+    }
+
     /// What workloads call, as documents say: those of equal `workload` united.
     pub fn dependencies(&self) -> Arc<BTreeMap<NamePattern, Scope>> {
         self.dependencies.clone()
@@ -136,6 +141,9 @@ impl PolicySet {
         }
         let gone = before.documents.iter().filter(|(id, _)| !self.documents.contains_key(id));
         selectors.extend(gone.map(|(_, document)| Selector::of(document)));
+        if self.root_namespace() != before.root_namespace() {
+            selectors.push(Some(Selector::Everything));
+        }
         Touched { selectors: selectors.into_iter().flatten().collect() }
     }
 
@@ -218,7 +226,7 @@ impl Policy {
 
     pub fn is_seen_by(&self, view: &ClientView) -> bool {
         let policy = self.traffic_policy();
-        policy.clients.is_none() || clients(policy).iter().any(|Pattern(pattern)| view.0.contains(pattern))
+        policy.clients.is_none() || clients(policy).iter().any(|Pattern(pattern)| view.selectors.contains(pattern))
     }
 
     /// Whether it has a say about this port, and this subset of it.
@@ -277,6 +285,7 @@ pub struct Touched {
 enum Selector {
     Target(Target),
     Rule(Rule),
+    Everything,
 }
 
 impl Selector {
@@ -301,6 +310,7 @@ impl Touched {
         self.selectors.iter().any(|selector| match selector {
             Selector::Target(target) => targets(target, service),
             Selector::Rule(rule) => rule.matches(service),
+            Selector::Everything => true,
         })
     }
 }

@@ -16,6 +16,7 @@ use super::{
     istio::Rule,
     merge::{self, ClientsRank, Decided, NarrowingRank, Overridden, Rank, TargetRank},
     resolve::Candidates,
+    rule_choice::{self, Client},
     set::{Policy, PolicySet},
 };
 use crate::{
@@ -85,7 +86,10 @@ impl PolicySet {
             .collect();
         let mut not_applied = self.scope_reason(service, proxy);
         not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
-        not_applied.extend(self.rules_without_a_say(service, &candidates));
+        // The view knows the namespace only where it distinguishes something; what is said here is of this proxy's own.
+        let namespace = if proxy.namespace.is_empty() { view.namespace.as_deref() } else { Some(&*proxy.namespace) };
+        let client = Client { namespace, root: self.root_namespace() };
+        not_applied.extend(self.rules_without_a_say(service, client, &candidates));
         not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
         Why { targets, not_applied }
     }
@@ -166,7 +170,12 @@ impl PolicySet {
         reasons
     }
 
-    fn rules_without_a_say(&self, service: &Service, candidates: &Candidates<'_>) -> Vec<NotApplied> {
+    fn rules_without_a_say(
+        &self,
+        service: &Service,
+        client: Client<'_>,
+        candidates: &Candidates<'_>,
+    ) -> Vec<NotApplied> {
         let applied: BTreeSet<_> = candidates.rules.iter().map(|rule| &rule.document.id).collect();
         let said = |rule: &Rule, field: &str, reason: String| NotApplied {
             document: rule.document.clone(),
@@ -175,11 +184,9 @@ impl PolicySet {
         };
         let mut reasons = Vec::new();
         for rule in self.rules.matching(service) {
-            if !applied.contains(&rule.document.id)
-                && let Some(best) = candidates.rules.first()
-            {
-                let reason = format!("{} comes before it: {}", best.document.id, rule.why_after(best));
-                reasons.push(said(rule, "spec.host", reason));
+            if !applied.contains(&rule.document.id) {
+                let (field, reason) = rule_choice::why_not(rule, &candidates.rules, service, client);
+                reasons.push(said(rule, field, reason));
             }
         }
         // Of the rules that apply the first `trafficPolicy` counts.

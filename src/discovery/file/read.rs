@@ -14,7 +14,7 @@ use crate::{
     diagnostic::{Diagnostic, Place, SourceFile},
     model::{
         Address, Endpoint, EndpointSet, Health, HostName, Labels, Locality, Port, PortName, Protocol, Service,
-        ServiceName,
+        ServiceName, Visibility,
     },
     yaml::{self, UniqueMap, did_you_mean},
 };
@@ -125,7 +125,14 @@ fn service(index: usize, written: WrittenService, problems: &mut Problems) -> Op
     check_weights(&at, &endpoints, problems);
     let mut sorted_ports = ports;
     sorted_ports.sort();
-    let service = Service { name: name?, hosts: read_hosts, labels: labels(written_labels), ports: sorted_ports };
+    let service = Service {
+        name: name?,
+        hosts: read_hosts,
+        labels: labels(written_labels),
+        ports: sorted_ports,
+        said_namespace: None,
+        visibility: Visibility::Everyone,
+    };
     let endpoints = EndpointSet::new(endpoints.into_iter().map(|(_, endpoint)| endpoint).collect());
     Some(ReadService { service: Arc::new(service), endpoints: Arc::new(endpoints), index })
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{
+    export_to::{ExportTo, Nobody},
     scalar::Unsupported,
     settings::{ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, Settings},
     traffic_policy::Subsets,
@@ -24,9 +25,9 @@ pub struct DestinationRule {
     /// Named subsets of the endpoints.
     #[serde(default)]
     pub subsets: Vec<RuleSubset>,
-    /// Only `["*"]`, the default, is supported.
+    /// Whose clients see it: `.` (this namespace), `*` (all, the default), or names of namespaces.
     #[serde(default)]
-    pub export_to: Vec<String>,
+    pub export_to: ExportTo,
     #[serde(default)]
     workload_selector: Option<Unsupported>,
 }
@@ -127,9 +128,7 @@ pub(super) fn check(rule: &DestinationRule, source: &yaml::Document) -> Vec<Diag
     if rule.host.is_empty() {
         problems.push(error("spec.host", "`host` is empty", "name the service"));
     }
-    if !rule.export_to.is_empty() && rule.export_to != ["*"] {
-        problems.push(error("spec.exportTo", "only `[\"*\"]` is supported", "remove `exportTo`"));
-    }
+    problems.extend(rule.export_to.check(Nobody::Refused, source));
     if let Some(policy) = &rule.traffic_policy {
         check_policy(policy, "spec.trafficPolicy", source, &mut problems);
     }

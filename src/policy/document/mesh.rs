@@ -1,10 +1,13 @@
 //! `Mesh`: mesh-wide settings that are not traffic policy, as written.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer};
 
-use super::scalar::Unsupported;
+use super::{export_to::is_dns_label, scalar::Unsupported};
 use crate::{
     model::{ListenerPorts, MeshSettings, mesh::AddressRange},
     yaml::invalid,
@@ -20,6 +23,11 @@ pub struct Mesh {
     ca_certificates: Option<String>,
     require_owner: Option<bool>,
     access_log: Option<AccessLog>,
+    /// The namespace whose DestinationRules and Sidecar are the defaults of the mesh, as in Istio.
+    ///
+    /// - default: `istio-system`
+    /// - example: `mesh-config`
+    root_namespace: Option<RootNamespace>,
     default_traffic_policy: Option<Unsupported>,
 }
 
@@ -75,6 +83,21 @@ impl<'de> Deserialize<'de> for Addresses {
     }
 }
 
+/// A name of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RootNamespace(Arc<str>);
+
+impl<'de> Deserialize<'de> for RootNamespace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if is_dns_label(&text) {
+            return Ok(Self(text.into()));
+        }
+        let remedy = "write a name of lower-case letters, digits and `-`, for example `istio-system`";
+        Err(invalid(format_args!("`{text}` is no name of a namespace"), remedy))
+    }
+}
+
 impl Mesh {
     /// Complete, with the defaults of [`MeshSettings`].
     pub fn effective(&self) -> MeshSettings {
@@ -86,6 +109,7 @@ impl Mesh {
             ca_certificates,
             require_owner,
             access_log,
+            root_namespace,
             default_traffic_policy: _,
         } = self;
         let default = MeshSettings::default();
@@ -104,6 +128,7 @@ impl Mesh {
             ca_certificates: ca_certificates.as_deref().map_or(default.ca_certificates, Into::into),
             access_log: access_log.as_ref().map(|log| log.path.as_str().into()),
             require_owner: require_owner.unwrap_or(default.require_owner),
+            root_namespace: root_namespace.clone().map_or(default.root_namespace, |RootNamespace(name)| name),
         }
     }
 }

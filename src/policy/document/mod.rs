@@ -5,6 +5,7 @@
 
 pub mod dependencies;
 pub mod destination_rule;
+pub mod export_to;
 pub mod mesh;
 pub mod metadata;
 pub mod scalar;
@@ -21,6 +22,7 @@ pub use self::{
 };
 use crate::{
     diagnostic::{Diagnostic, Place, SourceFile},
+    model::DEFAULT_NAMESPACE,
     yaml::{self, did_you_mean},
 };
 
@@ -112,6 +114,11 @@ impl Document {
     /// Where the field at a path below the document's root stands: its key, or what is nearest above.
     pub fn place_of(&self, path: &str) -> Place {
         self.source.key_place(path)
+    }
+
+    /// The namespace it stands in.
+    pub fn namespace(&self) -> Arc<str> {
+        self.id.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.into())
     }
 
     /// Its printed name.

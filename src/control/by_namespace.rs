@@ -1,0 +1,102 @@
+//! Which namespaces of clients distinguish anything, kept service by service.
+//!
+//! Documents name namespaces by the dozen, and most make no difference: a rule that stands where its service stands and
+//! that everyone sees is the same for all. So for each service it is kept which namespaces get another answer than the
+//! rest; namespaces with equal answers everywhere are one to the grouping, and one that differs nowhere is none.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    diagnostic::Diagnostic,
+    model::{Catalog, ClientView, DEFAULT_NAMESPACE, Namespaces, ServiceName},
+    policy::{NamespaceAnswer, PolicySet},
+};
+
+/// What clients of different namespaces get.
+#[derive(Debug, Default)]
+pub(super) struct ByNamespace {
+    /// Services for which some namespace differs.
+    answers: BTreeMap<ServiceName, BTreeMap<Arc<str>, NamespaceAnswer>>,
+    /// Contradictions that only clients of such a namespace see.
+    problems: BTreeMap<ServiceName, Vec<Diagnostic>>,
+    /// The namespaces of services that are not in `default`.
+    of_services: BTreeMap<ServiceName, Arc<str>>,
+    namespaces: Arc<Namespaces>,
+}
+
+impl ByNamespace {
+    /// Looks at the stale services anew. Returns how many were resolved.
+    pub fn refresh(&mut self, policies: &PolicySet, catalog: &Catalog, stale: &BTreeSet<ServiceName>) -> u64 {
+        let (mut resolved, mut differs) = (0, false);
+        for name in stale {
+            let entry = catalog.get(name.as_str());
+            let namespace = entry.map_or(DEFAULT_NAMESPACE, |entry| entry.service.namespace());
+            differs |= match namespace {
+                DEFAULT_NAMESPACE => self.of_services.remove(name).is_some(),
+                other => self.of_services.insert(name.clone(), other.into()).as_deref() != Some(other),
+            };
+            let answers = entry.map(|entry| policies.answers_by_namespace(&entry.service)).unwrap_or_default();
+            let mut problems = BTreeSet::new();
+            for namespace in entry.iter().flat_map(|_| answers.keys()) {
+                let view = ClientView { selectors: policies.selectors(), namespace: Some(namespace.clone()) };
+                problems
+                    .extend(entry.map(|entry| policies.resolve(&entry.service, &view).problems).unwrap_or_default());
+                resolved += 1;
+            }
+            keep(&mut self.problems, name, problems.into_iter().collect::<Vec<_>>(), Vec::is_empty);
+            differs |= keep(&mut self.answers, name, answers, BTreeMap::is_empty);
+        }
+        if differs {
+            let representatives = representatives(&self.answers);
+            let of_services = if representatives.is_empty() { BTreeMap::new() } else { self.of_services.clone() };
+            self.namespaces = Arc::new(Namespaces { representatives, of_services });
+        }
+        resolved
+    }
+
+    /// What a grouping needs to know.
+    pub fn namespaces(&self) -> &Arc<Namespaces> {
+        &self.namespaces
+    }
+
+    /// Contradictions that only clients of some namespaces see.
+    pub fn problems(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.problems.values().flatten()
+    }
+}
+
+/// Sets or, where it is empty, removes a value. Returns whether that changed anything.
+fn keep<T: PartialEq>(
+    map: &mut BTreeMap<ServiceName, T>,
+    name: &ServiceName,
+    value: T,
+    is_empty: impl Fn(&T) -> bool,
+) -> bool {
+    if is_empty(&value) {
+        return map.remove(name).is_some();
+    }
+    let same = map.get(name) == Some(&value);
+    if !same {
+        map.insert(name.clone(), value);
+    }
+    !same
+}
+
+/// For each namespace that differs, the first by name of those with the same answers everywhere.
+fn representatives(
+    answers: &BTreeMap<ServiceName, BTreeMap<Arc<str>, NamespaceAnswer>>,
+) -> BTreeMap<Arc<str>, Arc<str>> {
+    let mut by_namespace: BTreeMap<&Arc<str>, Vec<(&ServiceName, &NamespaceAnswer)>> = BTreeMap::new();
+    for (service, answers) in answers {
+        for (namespace, answer) in answers {
+            by_namespace.entry(namespace).or_default().push((service, answer));
+        }
+    }
+    let mut first: BTreeMap<Vec<(&ServiceName, &NamespaceAnswer)>, &Arc<str>> = BTreeMap::new();
+    let representative =
+        |(namespace, answers)| (Arc::clone(namespace), (*first.entry(answers).or_insert(namespace)).clone());
+    by_namespace.into_iter().map(representative).collect()
+}
