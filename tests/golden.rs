@@ -15,7 +15,7 @@ use chancery::{
     model::{ClientKind, Locality, NodeGroup, Proxy, Role},
 };
 use serde_json::{Value, json};
-use support::{envoy, world};
+use support::{envoy, identity, world};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
@@ -176,7 +176,11 @@ fn static_bootstrap(snapshot: &Value) -> String {
             listener
         })
         .collect();
-    json!({ "static_resources": { "clusters": clusters, "listeners": listeners } }).to_string()
+    let mut resources = json!({ "clusters": clusters, "listeners": listeners });
+    let mut secrets = BTreeMap::new();
+    identity::stand_in(&mut resources, &mut secrets);
+    resources["secrets"] = secrets.into_values().collect();
+    json!({ "static_resources": resources }).to_string()
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Definition {
             let name = cluster_name(service, port, subset);
             let labels = subset.and_then(|subset| policy.subsets.get(subset));
             let dns = dns_endpoints.as_deref();
-            let cluster = cluster::compile(&name, port, effective, dns.map(|endpoints| (endpoints, labels)));
+            let cluster =
+                cluster::compile(&name, service, port, effective, mesh, dns.map(|endpoints| (endpoints, labels)));
             definition.clusters.push(Resource::encode(ResourceType::Cluster, name.resource_name(), &cluster));
             if subset.is_some() {
                 continue;
@@ -114,6 +115,7 @@ impl Assignments {
     pub fn compile(input: &AssignmentsInput) -> Self {
         let AssignmentsInput { service, policy, endpoints, locality } = input;
         let assignments = targets(service, policy)
+            .filter(|(_, _, effective)| cluster::has_endpoints(effective))
             .map(|(port, subset, effective)| {
                 let name = cluster_name(service, port, subset);
                 let labels = subset.and_then(|subset| policy.subsets.get(subset));

@@ -8,8 +8,8 @@ use crate::{
         self,
         envoy::{
             config::core::v3::{
-                Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
-                config_source::ConfigSourceSpecifier, socket_address,
+                Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, RuntimeDouble, SocketAddress,
+                address, config_source::ConfigSourceSpecifier, data_source, socket_address,
             },
             r#type::v3::Percent,
         },
@@ -37,12 +37,23 @@ pub(super) fn percent(value: Decimal) -> Option<Percent> {
     Some(Percent { value: value.to_f64() })
 }
 
+/// A number that Envoy lets its runtime override: it wants a key, which nobody sets.
+pub(super) fn fixed(value: Decimal, key: &str) -> RuntimeDouble {
+    RuntimeDouble { default_value: value.to_f64(), runtime_key: format!("chancery.{key}") }
+}
+
 pub(super) fn duration(value: Duration) -> Option<ProtoDuration> {
     Some(proto::duration(value))
 }
 
 pub(super) fn duration_or_absent(value: Option<Duration>) -> Option<ProtoDuration> {
     value.map(proto::duration)
+}
+
+/// What stands in a file on the proxy's machine.
+pub(super) fn file(path: &str) -> Option<DataSource> {
+    let specifier = Some(data_source::Specifier::Filename(path.into()));
+    Some(DataSource { specifier, ..Default::default() })
 }
 
 pub(super) fn socket_address(address: impl ToString, port: u16) -> Address {

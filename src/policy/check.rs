@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
+    cluster_lints,
     document::{
-        Body, Dependencies, Document, TrafficPolicy,
+        Body, Dependencies, DestinationRule, Document, TrafficPolicy,
         traffic_policy::{Clients, Pattern, Target},
     },
     istio::Rule,
@@ -22,7 +23,7 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
         .documents()
         .flat_map(|document| match &document.body {
             Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
-            Body::DestinationRule(rule) => destination_rule(document, &rule.host, catalog),
+            Body::DestinationRule(rule) => destination_rule(document, rule, catalog),
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
             Body::Mesh(_) => Vec::new(),
         })
@@ -39,13 +40,16 @@ fn similar_service(name: &str, catalog: &Catalog) -> Option<String> {
     nearest(name, names).map(|name| format!("did you mean `{name}`?"))
 }
 
-fn destination_rule(document: &Arc<Document>, host: &str, catalog: &Catalog) -> Vec<Diagnostic> {
-    let matches = Rule::new(document).is_some_and(|rule| catalog.iter().any(|(_, entry)| rule.matches(&entry.service)));
-    if matches {
-        return Vec::new();
+fn destination_rule(document: &Arc<Document>, rule: &DestinationRule, catalog: &Catalog) -> Vec<Diagnostic> {
+    let matched: Vec<&CatalogEntry> = Rule::new(document).map_or_else(Vec::new, |rule| {
+        catalog.iter().map(|(_, entry)| entry).filter(|entry| rule.matches(&entry.service)).collect()
+    });
+    if matched.is_empty() {
+        let message = format!("no service is called `{}`: this rule has no effect", rule.host);
+        return vec![warning(document, "spec.host", message, similar_service(&rule.host, catalog))];
     }
-    let message = format!("no service is called `{host}`: this rule has no effect");
-    vec![warning(document, "spec.host", message, similar_service(host, catalog))]
+    let places = rule.settings();
+    places.iter().flat_map(|(path, settings)| cluster_lints::check(document, settings, path, &matched)).collect()
 }
 
 fn traffic_policy(
@@ -77,6 +81,7 @@ fn traffic_policy(
             }
         }
     }
+    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted));
     problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
     problems.extend(empty_subsets(document, policy, &targeted));
     problems

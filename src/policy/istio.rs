@@ -15,7 +15,9 @@ use super::{
         Body, DestinationRule, Document, Settings,
         destination_rule::{RulePolicy, RuleSubset},
         scalar::{Count, WholePercent},
-        settings::{ConnectionPool, LoadBalancer, LocalityLbSetting, OutlierDetection, RetryBudget},
+        settings::{
+            ConnectionPool, LoadBalancer, LocalityLbSetting, OutlierDetection, ProxyProtocol, RetryBudget, Tls,
+        },
     },
     leaves::flatten,
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank},
@@ -204,6 +206,8 @@ struct Blocks {
     connection_pool: Option<Block<ConnectionPool>>,
     outlier_detection: Option<Block<OutlierDetection>>,
     retry_budget: Option<Block<RetryBudget>>,
+    tls: Option<Block<Tls>>,
+    proxy_protocol: Option<Block<ProxyProtocol>>,
 }
 
 impl Blocks {
@@ -227,23 +231,28 @@ impl Blocks {
             connection_pool: block(&settings.connection_pool, document, path),
             outlier_detection: block(&settings.outlier_detection, document, path),
             retry_budget: block(&settings.retry_budget, document, path),
+            tls: block(&settings.tls, document, path),
+            proxy_protocol: block(&settings.proxy_protocol, document, path),
         }
     }
 
-    /// A subset overrides block by block; where it has an entry for the port, that entry replaces the first three
-    /// blocks even where it says nothing.
+    /// A subset overrides block by block; where it has an entry for the port, that entry replaces the blocks
+    /// that a port can have even where it says nothing.
     fn narrow(&mut self, document: &Arc<Document>, policy: &RulePolicy, path: &str, port: &Port) {
         let own = Self::of_settings(document, &policy.blocks(), path);
         self.retry_budget = own.retry_budget.or(self.retry_budget.take());
+        self.proxy_protocol = own.proxy_protocol.or(self.proxy_protocol.take());
         if let Some((index, settings)) = port_entry(policy, port) {
             let entry = Self::of_settings(document, &settings, &format!("{path}.portLevelSettings[{index}]"));
             self.load_balancer = entry.load_balancer;
             self.connection_pool = entry.connection_pool;
             self.outlier_detection = entry.outlier_detection;
+            self.tls = entry.tls;
         } else {
             self.load_balancer = own.load_balancer.or(self.load_balancer.take());
             self.connection_pool = own.connection_pool.or(self.connection_pool.take());
             self.outlier_detection = own.outlier_detection.or(self.outlier_detection.take());
+            self.tls = own.tls.or(self.tls.take());
         }
     }
 
@@ -279,7 +288,7 @@ impl Blocks {
     }
 
     fn leaves(self) -> BTreeMap<String, Leaf> {
-        let Self { load_balancer, connection_pool, outlier_detection, retry_budget } = self;
+        let Self { load_balancer, connection_pool, outlier_detection, retry_budget, tls, proxy_protocol } = self;
         let mut leaves = BTreeMap::new();
         let mut add = |settings: Settings, document: Arc<Document>, path: String| {
             for (setting, value) in flatten(&settings) {
@@ -298,6 +307,12 @@ impl Blocks {
         }
         if let Some(Block { value, document, path }) = retry_budget {
             add(Settings { retry_budget: Some(value), ..Settings::default() }, document, path);
+        }
+        if let Some(Block { value, document, path }) = tls {
+            add(Settings { tls: Some(value), ..Settings::default() }, document, path);
+        }
+        if let Some(Block { value, document, path }) = proxy_protocol {
+            add(Settings { proxy_protocol: Some(value), ..Settings::default() }, document, path);
         }
         leaves
     }

@@ -13,10 +13,11 @@ use super::document::Settings;
 pub type Path = String;
 
 /// Objects that are one field: what is written there replaces all that was.
-const WHOLE: [&str; 3] = [
+const WHOLE: [&str; 4] = [
     "loadBalancer.consistentHash.httpCookie",
     "loadBalancer.consistentHash.ringHash",
     "loadBalancer.consistentHash.maglev",
+    "tls",
 ];
 
 /// The leaves of settings, by path. Lists and the objects in [`WHOLE`] are leaves.

@@ -111,7 +111,7 @@ pub struct Overridden {
 
 /// Forms of one field: a layer that says one of them replaces the others. Each form is the prefix of its paths.
 const CHOICES: [&[&str]; 5] = [
-    &["loadBalancer.simple", "loadBalancer.consistentHash"],
+    &ALGORITHMS,
     &[
         "loadBalancer.consistentHash.httpHeaderName",
         "loadBalancer.consistentHash.httpCookie",
@@ -127,8 +127,11 @@ const CHOICES: [&[&str]; 5] = [
     &["loadBalancer.panicThreshold", "outlierDetection.minHealthPercent"],
 ];
 
-/// What tunes an algorithm, and so falls with the `simple` that its own layer wrote.
-const HANGS_ON_SIMPLE: [&str; 3] =
+/// The forms of the algorithm.
+const ALGORITHMS: [&str; 3] = ["loadBalancer.simple", "loadBalancer.consistentHash", "loadBalancer.weightedRoundRobin"];
+
+/// What tunes an algorithm, and so falls with the algorithm that its own layer wrote.
+const HANGS_ON_ALGORITHM: [&str; 3] =
     ["loadBalancer.leastRequest", "loadBalancer.warmup", "loadBalancer.warmupDurationSecs"];
 
 /// Decides. Layers of one rank count in the order of their documents' names, whatever the order given.
@@ -136,13 +139,12 @@ pub fn merge(mut layers: Vec<Layer>) -> Merged {
     layers.sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| first_document(a).cmp(&first_document(b))));
     let mut merged = Merged::default();
     for layer in layers {
-        let replaced_simple = merged.settings.get("loadBalancer.simple").is_some_and(|decided| {
-            layer.leaves.get("loadBalancer.simple").is_some_and(|leaf| leaf.value != decided.leaf.value)
-        });
+        let replaced_by = merged.algorithm_over(&layer);
         for (path, leaf) in layer.leaves {
-            if replaced_simple && HANGS_ON_SIMPLE.iter().any(|prefix| is_below(&path, prefix)) {
-                let rank = layer.rank.clone();
-                merged.override_at("loadBalancer.simple", Overridden { path, leaf, rank });
+            if let Some(winner) = &replaced_by
+                && HANGS_ON_ALGORITHM.iter().any(|prefix| is_below(&path, prefix))
+            {
+                merged.override_at(winner, Overridden { path, leaf, rank: layer.rank.clone() });
             } else if let Some(winner) = merged.winner_over(&path) {
                 merged.lose(&winner, path, leaf, &layer.rank);
             } else {
@@ -171,6 +173,16 @@ impl Merged {
             others.flat_map(|form| self.below(form)).next()
         });
         rivals.map(ToOwned::to_owned).next()
+    }
+
+    /// The algorithm decided before, where this layer wrote another one.
+    fn algorithm_over(&self, layer: &Layer) -> Option<Path> {
+        let written =
+            layer.leaves.iter().find(|(path, _)| ALGORITHMS.iter().any(|algorithm| is_below(path, algorithm)));
+        let (path, leaf) = written?;
+        let winner = self.winner_over(path)?;
+        let is_other_simple = winner == "loadBalancer.simple" && self.settings[&winner].leaf.value != leaf.value;
+        (is_other_simple || is_other_form(&winner, path)).then_some(winner)
     }
 
     fn below(&self, prefix: &str) -> impl Iterator<Item = &Path> {

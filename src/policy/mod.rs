@@ -10,6 +10,7 @@
 //! wins; it does not know Envoy, nor which services there are beyond the one it is asked about.
 
 pub mod check;
+mod cluster_lints;
 mod defaults;
 pub mod document;
 mod effective;

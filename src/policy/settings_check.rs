@@ -1,7 +1,13 @@
 //! Values that are right one by one and wrong together: the same for every dialect.
 
-use super::document::settings::{
-    ConsistentHash, HealthCheck, Http2KeepAlive, LoadBalancer, LocalityLbSetting, OutlierDetection, Settings,
+use std::time::Duration;
+
+use super::document::{
+    scalar::Span,
+    settings::{
+        ConsistentHash, HealthCheck, Http2KeepAlive, LoadBalancer, LocalityLbSetting, OutlierDetection, Settings, Tls,
+        TlsMode,
+    },
 };
 use crate::{diagnostic::Diagnostic, yaml};
 
@@ -33,6 +39,14 @@ pub(super) fn check(settings: &Settings, path: &str, source: &yaml::Document) ->
     if let Some(outlier_detection) = &settings.outlier_detection {
         check_outlier_detection(outlier_detection, &mut found);
     }
+    if let Some(tls) = &settings.tls {
+        check_tls(tls, &mut found);
+    }
+    // Envoy takes nothing below.
+    let too_short = |rate: Span| rate.0 <= Duration::from_millis(1);
+    if settings.dns.as_ref().and_then(|dns| dns.refresh_rate).is_some_and(too_short) {
+        found.error("dns.refreshRate", "Envoy takes only what is longer than 1 ms", "for example `refreshRate: 5s`");
+    }
     for (index, check) in settings.health_checks.iter().flatten().enumerate() {
         check_health_check(check, &format!("healthChecks[{index}]"), &mut found);
     }
@@ -60,8 +74,17 @@ impl Found<'_> {
 }
 
 fn check_load_balancer(load_balancer: &LoadBalancer, found: &mut Found<'_>) {
-    if load_balancer.simple.is_some() && load_balancer.consistent_hash.is_some() {
-        found.error("loadBalancer.consistentHash", "`simple` and `consistentHash` exclude each other", "remove one");
+    let algorithms = [
+        ("simple", load_balancer.simple.is_some()),
+        ("consistentHash", load_balancer.consistent_hash.is_some()),
+        ("weightedRoundRobin", load_balancer.weighted_round_robin.is_some()),
+    ];
+    let mut written = algorithms.into_iter().filter(|(_, written)| *written).map(|(name, _)| name);
+    if let Some(first) = written.next() {
+        for other in written {
+            let message = format!("`{first}` and `{other}` exclude each other");
+            found.error(&format!("loadBalancer.{other}"), &message, "remove one");
+        }
     }
     if load_balancer.warmup.is_some() && load_balancer.warmup_duration_secs.is_some() {
         let message = "`warmup` and `warmupDurationSecs` say the same";
@@ -105,6 +128,111 @@ fn check_consistent_hash(hash: &ConsistentHash, found: &mut Found<'_>) {
     }
     if http_cookie.as_ref().is_some_and(|cookie| cookie.name.is_none()) {
         found.error("loadBalancer.consistentHash.httpCookie", "`name` is missing", "add `name:`");
+    }
+}
+
+/// What has no meaning in a mode is said so; what would lead to another connection than the reader expects is refused.
+fn check_tls(tls: &Tls, found: &mut Found<'_>) {
+    let own = [
+        ("clientCertificate", tls.client_certificate.is_some()),
+        ("privateKey", tls.private_key.is_some()),
+        ("clientCertificateSecret", tls.client_certificate_secret.is_some()),
+    ];
+    let theirs = [
+        ("caCertificates", tls.ca_certificates.is_some()),
+        ("caCertificatesSecret", tls.ca_certificates_secret.is_some()),
+        ("caCrl", tls.ca_crl.is_some()),
+        ("subjectAltNames", tls.subject_alt_names.is_some()),
+    ];
+    let others = [
+        ("sni", tls.sni.is_some()),
+        ("alpn", tls.alpn.is_some()),
+        ("insecureSkipVerify", tls.insecure_skip_verify.is_some()),
+    ];
+    let mut no_effect = |fields: &[(&str, bool)], why: &str, remedy: &str| {
+        for (name, _) in fields.iter().filter(|(_, written)| *written) {
+            found.warning("no-effect", &format!("tls.{name}"), &format!("`{name}` has no effect {why}"), remedy);
+        }
+    };
+    match tls.mode {
+        Some(TlsMode::Disable) => {
+            for fields in [&own[..], &theirs, &others] {
+                no_effect(fields, "where TLS is off", "remove it, or write `mode: SIMPLE` or `mode: MUTUAL`");
+            }
+        }
+        Some(TlsMode::Simple) => {
+            no_effect(
+                &own,
+                "in mode SIMPLE, where the proxy shows no certificate",
+                "write `mode: MUTUAL`, or remove it",
+            );
+        }
+        Some(TlsMode::Mutual | TlsMode::IstioMutual) | None => {}
+    }
+    if tls.insecure_skip_verify == Some(true) {
+        no_effect(&theirs, "beside `insecureSkipVerify: true`", "remove one of the two");
+    }
+    match tls.mode {
+        None => found.error("tls", "`mode` is missing", "add `mode: SIMPLE`, `mode: MUTUAL` or `mode: DISABLE`"),
+        Some(TlsMode::IstioMutual) => found.error(
+            "tls.mode",
+            "ISTIO_MUTUAL takes certificates that Istio's own agent hands out, and there is none here",
+            "write `mode: MUTUAL` with `clientCertificate`, `privateKey` and `caCertificates`",
+        ),
+        Some(TlsMode::Mutual) => check_identity(tls, found),
+        Some(TlsMode::Disable | TlsMode::Simple) => {}
+    }
+    if tls.credential_name.is_some() {
+        found.error(
+            "tls.credentialName",
+            "this is the name of a Kubernetes secret, which nobody here reads",
+            "give files (`clientCertificate`, `privateKey`, `caCertificates`), or the names of secrets in Envoy's \
+             bootstrap (`clientCertificateSecret`, `caCertificatesSecret`)",
+        );
+    }
+    if tls.ca_certificates.is_some() && tls.ca_certificates_secret.is_some() {
+        let message = "`caCertificates` and `caCertificatesSecret` exclude each other";
+        found.error("tls.caCertificatesSecret", message, "remove one");
+    }
+    let texts = [
+        ("clientCertificate", &tls.client_certificate),
+        ("privateKey", &tls.private_key),
+        ("clientCertificateSecret", &tls.client_certificate_secret),
+        ("caCertificates", &tls.ca_certificates),
+        ("caCertificatesSecret", &tls.ca_certificates_secret),
+        ("caCrl", &tls.ca_crl),
+        ("sni", &tls.sni),
+    ];
+    for (name, _) in texts.iter().filter(|(_, text)| text.as_deref() == Some("")) {
+        found.error(&format!("tls.{name}"), &format!("`{name}` is empty"), "remove it, or say what it is");
+    }
+    if tls.sni.as_ref().is_some_and(|sni| sni.len() > 255) {
+        found.error("tls.sni", "a name in a handshake has at most 255 bytes", "write the host name alone");
+    }
+    for (name, list) in [("subjectAltNames", &tls.subject_alt_names), ("alpn", &tls.alpn)] {
+        let Some(list) = list else { continue };
+        if list.is_empty() || list.iter().any(String::is_empty) {
+            found.error(&format!("tls.{name}"), "nothing is named here", "remove the field, or name something");
+        }
+    }
+}
+
+fn check_identity(tls: &Tls, found: &mut Found<'_>) {
+    match (&tls.client_certificate, &tls.private_key, &tls.client_certificate_secret) {
+        (Some(_), Some(_), None) | (None, None, Some(_)) => {}
+        (_, _, Some(_)) => found.error(
+            "tls.clientCertificateSecret",
+            "the proxy's certificate is given twice: as files and as a secret",
+            "remove one",
+        ),
+        (certificate, _, None) => {
+            let missing = if certificate.is_none() { "clientCertificate" } else { "privateKey" };
+            found.error(
+                "tls",
+                &format!("mode MUTUAL shows a certificate, and `{missing}` is missing"),
+                "give `clientCertificate` and `privateKey`, or `clientCertificateSecret`",
+            );
+        }
     }
 }
 

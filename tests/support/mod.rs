@@ -6,6 +6,7 @@ pub mod chancery;
 pub mod envoy;
 pub mod goldens;
 pub mod http;
+pub mod identity;
 pub mod load;
 pub mod readers;
 pub mod reformat;

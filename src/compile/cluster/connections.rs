@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
+use super::transport_socket;
 use crate::{
     compile::wire::{duration, duration_or_absent, u32_or_absent},
     model::{
@@ -63,6 +64,7 @@ pub(super) fn protocol_options(port: &Port, policy: &EffectivePolicy) -> BTreeMa
         outlier_detection: error_matcher(codes)
             .map(|error_matcher| OutlierDetection { error_matcher: Some(error_matcher) }),
         upstream_protocol_options: Some(upstream(port, pool)),
+        upstream_http_protocol_options: transport_socket::from_authority(port, policy.tls.as_ref()),
         ..Default::default()
     };
     let is_default =

@@ -1,22 +1,20 @@
 //! `lb_policy`, its settings, and what is common to all of them.
 
+use super::weighted_round_robin;
 use crate::{
     compile::{
         endpoints::is_locality_weighted,
-        wire::{duration, percent, u32_or_absent, u64_value},
+        wire::{duration, fixed, percent, u32_or_absent, u64_value},
     },
     model::policy::{ConsistentHash, EffectivePolicy, HashFunction, HashTable, LoadBalancer, SlowStart},
-    proto::envoy::config::{
-        cluster::v3::{
-            Cluster,
-            cluster::{
-                CommonLbConfig, LbConfig, LbPolicy, LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig,
-                RoundRobinLbConfig, SlowStartConfig,
-                common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig},
-                ring_hash_lb_config,
-            },
+    proto::envoy::config::cluster::v3::{
+        Cluster,
+        cluster::{
+            CommonLbConfig, LbConfig, LbPolicy, LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig,
+            RoundRobinLbConfig, SlowStartConfig,
+            common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig},
+            ring_hash_lb_config,
         },
-        core::v3::RuntimeDouble,
     },
 };
 
@@ -24,15 +22,21 @@ use crate::{
 pub(super) fn common(policy: &EffectivePolicy) -> CommonLbConfig {
     CommonLbConfig {
         healthy_panic_threshold: percent(policy.panic_threshold),
-        locality_config_specifier: is_locality_weighted(policy)
+        locality_config_specifier: (is_locality_weighted(policy) && has_plain_fields(&policy.load_balancer))
             .then(|| LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default())),
         ..Default::default()
     }
 }
 
+/// Whether Envoy has plain fields for an algorithm. Where it has none, what else is said of load balancing must stand in
+/// `load_balancing_policy` as well: Envoy refuses a mixture.
+fn has_plain_fields(load_balancer: &LoadBalancer) -> bool {
+    !matches!(load_balancer, LoadBalancer::WeightedRoundRobin(_))
+}
+
 /// Writes the algorithm into the cluster, with the plain fields that Envoy has for each.
-pub(super) fn apply(load_balancer: &LoadBalancer, cluster: &mut Cluster) {
-    let (lb_policy, lb_config) = match load_balancer {
+pub(super) fn apply(policy: &EffectivePolicy, cluster: &mut Cluster) {
+    let (lb_policy, lb_config) = match &policy.load_balancer {
         LoadBalancer::RoundRobin { slow_start } => {
             let config = slow_start.as_ref().map(|slow_start| {
                 let slow_start_config = Some(self::slow_start(slow_start));
@@ -50,6 +54,12 @@ pub(super) fn apply(load_balancer: &LoadBalancer, cluster: &mut Cluster) {
             (LbPolicy::LeastRequest, (!is_default).then_some(LbConfig::LeastRequestLbConfig(config)))
         }
         LoadBalancer::Random => (LbPolicy::Random, None),
+        LoadBalancer::WeightedRoundRobin(weighted) => {
+            cluster.load_balancing_policy = Some(weighted_round_robin::compile(weighted, is_locality_weighted(policy)));
+            // Not read beside the above; Envoy's way to say so.
+            (LbPolicy::LoadBalancingPolicyConfig, None)
+        }
+        LoadBalancer::Passthrough => (LbPolicy::ClusterProvided, None),
         LoadBalancer::ConsistentHash(ConsistentHash { table, keys: _ }) => hash_table(table),
     };
     cluster.lb_policy = lb_policy.into();
@@ -85,9 +95,4 @@ fn slow_start(slow_start: &SlowStart) -> SlowStartConfig {
         aggression: Some(fixed(*aggression, "slow_start.aggression")),
         min_weight_percent: percent(*min_weight_percent),
     }
-}
-
-/// A number that Envoy lets its runtime override: it wants a key, which nobody sets.
-fn fixed(value: crate::model::Decimal, key: &str) -> RuntimeDouble {
-    RuntimeDouble { default_value: value.to_f64(), runtime_key: format!("chancery.{key}") }
 }

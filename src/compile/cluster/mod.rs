@@ -5,16 +5,22 @@
 
 mod circuit_breakers;
 mod connections;
+mod dns;
 mod health_checks;
 mod load_balancer;
 mod outlier_detection;
+mod transport_socket;
+mod weighted_round_robin;
 
 use super::{
     endpoints::localities,
     wire::{ads, duration},
 };
 use crate::{
-    model::{ClusterName, EndpointSet, Labels, Port, policy::EffectivePolicy},
+    model::{
+        ClusterName, EndpointSet, Labels, MeshSettings, Port, Service,
+        policy::{EffectivePolicy, LoadBalancer},
+    },
     proto::envoy::config::{
         cluster::v3::{
             Cluster,
@@ -25,11 +31,12 @@ use crate::{
 };
 
 /// The cluster. Its endpoints come over EDS, or are in it where Envoy resolves them.
-#[expect(deprecated, reason = "Envoy's plain DNS fields are read by every version; their successor is an extension")]
 pub(super) fn compile(
     name: &ClusterName,
+    service: &Service,
     port: &Port,
     policy: &EffectivePolicy,
+    mesh: &MeshSettings,
     dns: Option<(&EndpointSet, Option<&Labels>)>,
 ) -> Cluster {
     let mut cluster = Cluster {
@@ -43,24 +50,31 @@ pub(super) fn compile(
         ignore_health_on_host_removal: !policy.health_checks.is_empty(),
         typed_extension_protocol_options: connections::protocol_options(port, policy),
         upstream_connection_options: connections::tcp(&policy.connection_pool),
+        transport_socket: transport_socket::compile(service, port, policy, mesh),
         ..Default::default()
     };
-    load_balancer::apply(&policy.load_balancer, &mut cluster);
+    load_balancer::apply(policy, &mut cluster);
     match dns {
+        _ if !has_endpoints(policy) => {
+            cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::OriginalDst.into()));
+        }
         None => {
             cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into()));
             cluster.eds_cluster_config = Some(EdsClusterConfig { eds_config: ads(), ..Default::default() });
         }
         Some((endpoints, subset)) => {
-            cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into()));
-            cluster.dns_refresh_rate = duration(std::time::Duration::from_secs(60));
-            cluster.respect_dns_ttl = true;
-            cluster.load_assignment = Some(ClusterLoadAssignment {
+            let assignment = ClusterLoadAssignment {
                 cluster_name: cluster.name.clone(),
                 endpoints: localities(endpoints, port, subset, policy, None),
                 ..Default::default()
-            });
+            };
+            dns::apply(&policy.dns, assignment, &mut cluster);
         }
     }
     cluster
+}
+
+/// Whether discovery's endpoints are of any use: not where traffic goes to wherever the client was going.
+pub(super) fn has_endpoints(policy: &EffectivePolicy) -> bool {
+    policy.load_balancer != LoadBalancer::Passthrough
 }

@@ -171,7 +171,11 @@ fn service_route(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shape
 fn hash_policies(load_balancer: &LoadBalancer) -> Vec<HashPolicy> {
     match load_balancer {
         LoadBalancer::ConsistentHash(ConsistentHash { keys, table: _ }) => keys.iter().map(hash_policy).collect(),
-        LoadBalancer::RoundRobin { .. } | LoadBalancer::LeastRequest { .. } | LoadBalancer::Random => Vec::new(),
+        LoadBalancer::RoundRobin { .. }
+        | LoadBalancer::LeastRequest { .. }
+        | LoadBalancer::Random
+        | LoadBalancer::WeightedRoundRobin(_)
+        | LoadBalancer::Passthrough => Vec::new(),
     }
 }
 

@@ -25,6 +25,10 @@ pub enum LoadBalancer {
     Random,
     /// The one that a key of the request hashes to.
     ConsistentHash(ConsistentHash),
+    /// In turn, by weights that follow the load endpoints report.
+    WeightedRoundRobin(WeightedRoundRobin),
+    /// The address the client was going to; discovery's endpoints are not used.
+    Passthrough,
 }
 
 impl Default for LoadBalancer {
@@ -43,6 +47,27 @@ pub struct SlowStart {
     pub aggression: Decimal,
     /// The share at the start, in percent.
     pub min_weight_percent: Decimal,
+}
+
+/// Envoy's `ClientSideWeightedRoundRobin`; what is absent is Envoy's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct WeightedRoundRobin {
+    /// How long an endpoint must report before its weight is used.
+    pub blackout_period: Option<Duration>,
+    /// How long a weight is used after the last report.
+    pub weight_expiration_period: Option<Duration>,
+    /// How often weights are worked out anew.
+    pub weight_update_period: Option<Duration>,
+    /// How strongly an endpoint's errors lower its weight.
+    pub error_utilization_penalty: Option<Decimal>,
+    /// Whether endpoints are asked for their load on a stream of its own.
+    pub enable_oob_load_report: Option<bool>,
+    /// How often they report on it.
+    pub oob_reporting_period: Option<Duration>,
+    /// Reported metrics that stand for utilization.
+    pub metric_names_for_computing_utilization: Vec<Arc<str>>,
+    /// Ease new endpoints in.
+    pub slow_start: Option<SlowStart>,
 }
 
 /// Hashing: the table, and what of a request is hashed.

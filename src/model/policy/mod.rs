@@ -5,22 +5,28 @@
 //! How documents are ranked and merged is known to `policy::resolve`, how a setting is written for Envoy to `compile`.
 
 mod connection_pool;
+mod dns;
 mod health_check;
 mod load_balancer;
 mod locality;
 mod outlier_detection;
 mod route;
+mod transport;
 
 use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc, time::Duration};
 
 pub use connection_pool::{
     CircuitBreakers, ConnectionPool, H2Upgrade, Http2KeepAlive, RetryBudget, TcpKeepalive, Thresholds,
 };
+pub use dns::{Dns, DnsLookupFamily, DnsResolution};
 pub use health_check::{HeaderToAdd, HealthCheck, HealthCheckProtocol, Payload, StatusRange};
-pub use load_balancer::{ConsistentHash, HashFunction, HashKey, HashTable, LoadBalancer, SlowStart};
+pub use load_balancer::{
+    ConsistentHash, HashFunction, HashKey, HashTable, LoadBalancer, SlowStart, WeightedRoundRobin,
+};
 pub use locality::{Distribute, FailoverRule, LocalityPattern, LocalityRouting};
 pub use outlier_detection::OutlierDetection;
 pub use route::{Retry, RoutePolicy};
+pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 
 use super::{name::SubsetName, service::Labels};
 
@@ -73,6 +79,12 @@ pub struct EffectivePolicy {
     pub outlier_detection: Option<OutlierDetection>,
     /// Active checks; empty = discovery alone decides.
     pub health_checks: Vec<HealthCheck>,
+    /// TLS to the endpoints; absent = plain bytes.
+    pub tls: Option<Tls>,
+    /// The header that tells endpoints the client's address; absent = none.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// How host names are resolved.
+    pub dns: Dns,
     /// Timeouts and retries of the route.
     pub route: RoutePolicy,
 }

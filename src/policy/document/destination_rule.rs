@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{
     export_to::{ExportTo, Nobody},
     scalar::Unsupported,
-    settings::{ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, Settings},
+    settings::{ConnectionPool, LoadBalancer, OutlierDetection, ProxyProtocol, RetryBudget, Settings, Tls},
     traffic_policy::Subsets,
 };
 use crate::{
@@ -46,9 +46,11 @@ pub struct RulePolicy {
     pub retry_budget: Option<RetryBudget>,
     /// Each replaces the whole policy for its port.
     pub port_level_settings: Vec<PortPolicy>,
-    tls: Option<Unsupported>,
+    /// The blocks.
+    pub tls: Option<Tls>,
+    /// The blocks.
+    pub proxy_protocol: Option<ProxyProtocol>,
     tunnel: Option<Unsupported>,
-    proxy_protocol: Option<Unsupported>,
 }
 
 /// An entry of `portLevelSettings`.
@@ -66,8 +68,9 @@ pub struct PortPolicy {
     /// The blocks.
     #[serde(default)]
     pub outlier_detection: Option<OutlierDetection>,
+    /// The blocks.
     #[serde(default)]
-    tls: Option<Unsupported>,
+    pub tls: Option<Tls>,
 }
 
 /// `port` of an entry.
@@ -92,28 +95,57 @@ pub struct RuleSubset {
     pub traffic_policy: Option<RulePolicy>,
 }
 
+impl DestinationRule {
+    /// Every place that has settings, with its path below the document's root.
+    pub fn settings(&self) -> Vec<(String, Settings)> {
+        let top = self.traffic_policy.iter().map(|policy| ("spec.trafficPolicy".to_owned(), policy));
+        let subsets = self.subsets.iter().enumerate().filter_map(|(index, subset)| {
+            Some((format!("spec.subsets[{index}].trafficPolicy"), subset.traffic_policy.as_ref()?))
+        });
+        top.chain(subsets)
+            .flat_map(|(path, policy)| {
+                let ports = policy.port_level_settings.iter().enumerate();
+                let ports = ports.map(|(index, port)| (format!("{path}.portLevelSettings[{index}]"), port.blocks()));
+                std::iter::once((path.clone(), policy.blocks())).chain(ports.collect::<Vec<_>>())
+            })
+            .collect()
+    }
+}
+
 impl RulePolicy {
-    /// The four blocks as settings.
+    /// The blocks as settings.
     pub fn blocks(&self) -> Settings {
-        let Self { load_balancer, connection_pool, outlier_detection, retry_budget, .. } = self;
+        let Self {
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            retry_budget,
+            port_level_settings: _,
+            tls,
+            proxy_protocol,
+            tunnel: _,
+        } = self;
         Settings {
             load_balancer: load_balancer.clone(),
             connection_pool: connection_pool.clone(),
             outlier_detection: outlier_detection.clone(),
             retry_budget: retry_budget.clone(),
+            tls: tls.clone(),
+            proxy_protocol: proxy_protocol.clone(),
             ..Settings::default()
         }
     }
 }
 
 impl PortPolicy {
-    /// The blocks as settings; a port has no retry budget.
+    /// The blocks as settings; a port has no retry budget and no PROXY protocol.
     pub fn blocks(&self) -> Settings {
-        let Self { port: _, load_balancer, connection_pool, outlier_detection, tls: _ } = self;
+        let Self { port: _, load_balancer, connection_pool, outlier_detection, tls } = self;
         Settings {
             load_balancer: load_balancer.clone(),
             connection_pool: connection_pool.clone(),
             outlier_detection: outlier_detection.clone(),
+            tls: tls.clone(),
             ..Settings::default()
         }
     }

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    scalar::{Span, Unsupported},
-    settings::{ConnectionPool, HealthCheck, LoadBalancer, OutlierDetection, Retries, RetryBudget, Settings},
+    scalar::Span,
+    settings::{
+        ConnectionPool, Dns, HealthCheck, LoadBalancer, OutlierDetection, ProxyProtocol, Retries, RetryBudget,
+        Settings, Tls,
+    },
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -29,8 +32,9 @@ pub struct TrafficPolicy {
     retry_budget: Option<RetryBudget>,
     timeout: Option<Span>,
     retries: Option<Retries>,
-    tls: Option<Unsupported>,
-    proxy_protocol: Option<Unsupported>,
+    tls: Option<Tls>,
+    proxy_protocol: Option<ProxyProtocol>,
+    dns: Option<Dns>,
 }
 
 /// Which services a policy is for.
@@ -105,8 +109,9 @@ impl TrafficPolicy {
             retry_budget,
             timeout,
             retries,
-            tls: _,
-            proxy_protocol: _,
+            tls,
+            proxy_protocol,
+            dns,
         } = self;
         Settings {
             load_balancer: load_balancer.clone(),
@@ -116,6 +121,9 @@ impl TrafficPolicy {
             retry_budget: retry_budget.clone(),
             timeout: *timeout,
             retries: retries.clone(),
+            tls: tls.clone(),
+            proxy_protocol: proxy_protocol.clone(),
+            dns: dns.clone(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! `loadBalancer`: the algorithm, complete.
 
-use super::super::document::settings::{self, HashFunction as WrittenHashFunction, Simple};
-use super::text;
+use super::super::document::{
+    scalar::Span,
+    settings::{self, HashFunction as WrittenHashFunction, Simple},
+};
+use super::{text, texts};
 use crate::model::{
     Decimal,
-    policy::{ConsistentHash, HashFunction, HashKey, HashTable, LoadBalancer, SlowStart},
+    policy::{ConsistentHash, HashFunction, HashKey, HashTable, LoadBalancer, SlowStart, WeightedRoundRobin},
 };
 
 /// Istio's default for the smallest ring.
@@ -15,9 +18,13 @@ pub(super) fn algorithm(written: &settings::LoadBalancer) -> LoadBalancer {
         return LoadBalancer::ConsistentHash(consistent_hash(hash));
     }
     let slow_start = slow_start(written);
+    if let Some(weighted) = &written.weighted_round_robin {
+        return LoadBalancer::WeightedRoundRobin(weighted_round_robin(weighted, slow_start));
+    }
     match written.simple.unwrap_or(Simple::Unspecified) {
         Simple::RoundRobin => LoadBalancer::RoundRobin { slow_start },
         Simple::Random => LoadBalancer::Random,
+        Simple::Passthrough => LoadBalancer::Passthrough,
         Simple::Unspecified | Simple::LeastRequest | Simple::LeastConn => {
             let least = written.least_request.clone().unwrap_or_default();
             LoadBalancer::LeastRequest {
@@ -39,6 +46,29 @@ fn slow_start(written: &settings::LoadBalancer) -> Option<SlowStart> {
         aggression: warmup.aggression.map_or(Decimal::whole(1), |aggression| aggression.0),
         min_weight_percent: warmup.minimum_percent.map_or(Decimal::whole(10), |percent| percent.0),
     })
+}
+
+fn weighted_round_robin(written: &settings::WeightedRoundRobin, slow_start: Option<SlowStart>) -> WeightedRoundRobin {
+    let settings::WeightedRoundRobin {
+        blackout_period,
+        weight_expiration_period,
+        weight_update_period,
+        error_utilization_penalty,
+        enable_oob_load_report,
+        oob_reporting_period,
+        metric_names_for_computing_utilization,
+    } = written;
+    let span = |span: &Option<Span>| span.map(|span| span.0);
+    WeightedRoundRobin {
+        blackout_period: span(blackout_period),
+        weight_expiration_period: span(weight_expiration_period),
+        weight_update_period: span(weight_update_period),
+        error_utilization_penalty: error_utilization_penalty.map(|penalty| penalty.0),
+        enable_oob_load_report: *enable_oob_load_report,
+        oob_reporting_period: span(oob_reporting_period),
+        metric_names_for_computing_utilization: texts(metric_names_for_computing_utilization),
+        slow_start,
+    }
 }
 
 fn consistent_hash(written: &settings::ConsistentHash) -> ConsistentHash {

@@ -10,12 +10,18 @@ mod load_balancer;
 mod locality;
 mod outlier_detection;
 mod route;
+mod transport;
 
 use std::sync::Arc;
 
 use self::{
-    connection_pool::pool, health_check::health_check, load_balancer::algorithm, locality::locality,
-    outlier_detection::outlier, route::route,
+    connection_pool::pool,
+    health_check::health_check,
+    load_balancer::algorithm,
+    locality::locality,
+    outlier_detection::outlier,
+    route::route,
+    transport::{dns, proxy_protocol, tls},
 };
 use super::document::{
     scalar::{Percent, WholePercent},
@@ -25,8 +31,18 @@ use crate::model::{Decimal, EffectivePolicy, policy::UnhealthyEndpoints};
 
 /// Fills in every default.
 pub fn effective(settings: &Settings) -> EffectivePolicy {
-    let Settings { load_balancer, connection_pool, outlier_detection, health_checks, retry_budget, timeout, retries } =
-        settings;
+    let Settings {
+        load_balancer,
+        connection_pool,
+        outlier_detection,
+        health_checks,
+        retry_budget,
+        timeout,
+        retries,
+        tls: written_tls,
+        proxy_protocol: written_proxy_protocol,
+        dns: written_dns,
+    } = settings;
     let load_balancer = load_balancer.clone().unwrap_or_default();
     let min_health = outlier_detection.as_ref().and_then(|outlier| outlier.min_health_percent);
     EffectivePolicy {
@@ -45,10 +61,17 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
         connection_pool: pool(connection_pool.as_ref(), retry_budget.as_ref()),
         outlier_detection: outlier_detection.as_ref().map(outlier),
         health_checks: health_checks.iter().flatten().map(health_check).collect(),
+        tls: written_tls.as_ref().and_then(tls),
+        proxy_protocol: written_proxy_protocol.as_ref().map(proxy_protocol),
+        dns: dns(written_dns.as_ref()),
         route: route(*timeout, retries.as_ref()),
     }
 }
 
 fn text(written: &Option<String>) -> Arc<str> {
     written.as_deref().unwrap_or_default().into()
+}
+
+fn texts(written: &Option<Vec<String>>) -> Vec<Arc<str>> {
+    written.iter().flatten().map(|text| text.as_str().into()).collect()
 }

@@ -6,13 +6,19 @@ use super::locality::LocalityLbSetting;
 settings! {
     /// Which endpoint takes a request.
     pub struct LoadBalancer {
-        /// One of Envoy's simple algorithms. A choice with `consistentHash`.
+        /// One of Envoy's simple algorithms. A choice with `consistentHash` and `weightedRoundRobin`.
         simple: Simple,
-        /// By a key of the request. A choice with `simple`.
+        /// By a key of the request. A choice with `simple` and `weightedRoundRobin`.
         consistent_hash: ConsistentHash,
+        /// By weights that follow the load endpoints report (ORCA, in a header or trailer of their answers). A choice
+        /// with `simple` and `consistentHash`.
+        ///
+        /// - envoy: `load_balancing_policy.policies[0].typed_extension_config` (`ClientSideWeightedRoundRobin`)
+        /// - example: `{ blackoutPeriod: 10s }`
+        weighted_round_robin: WeightedRoundRobin,
         /// For LEAST_REQUEST.
         least_request: LeastRequest,
-        /// Ease new endpoints in; for ROUND_ROBIN and LEAST_REQUEST.
+        /// Ease new endpoints in; for ROUND_ROBIN, LEAST_REQUEST and `weightedRoundRobin`.
         warmup: Warmup,
         /// Istio's older word for `warmup.duration`.
         warmup_duration_secs: Span,
@@ -80,6 +86,54 @@ settings! {
         value: String,
     }
 
+    /// By weights that follow the load endpoints report. An endpoint that reports nothing has the median weight of
+    /// those that do.
+    pub struct WeightedRoundRobin {
+        /// How long an endpoint must report before its weight is used.
+        ///
+        /// - default: Envoy's 10 s
+        /// - envoy: `blackout_period`
+        /// - example: `10s`
+        blackout_period: Span,
+        /// How long a weight is used after the last report.
+        ///
+        /// - default: Envoy's 3 min
+        /// - envoy: `weight_expiration_period`
+        /// - example: `3m`
+        weight_expiration_period: Span,
+        /// How often weights are worked out anew; at least 100 ms, below which Envoy takes 100 ms.
+        ///
+        /// - default: Envoy's 1 s
+        /// - envoy: `weight_update_period`
+        /// - example: `1s`
+        weight_update_period: Span,
+        /// How strongly an endpoint's errors per second lower its weight.
+        ///
+        /// - default: Envoy's 1.0
+        /// - envoy: `error_utilization_penalty`
+        /// - example: `0.5`
+        error_utilization_penalty: Fraction,
+        /// Ask endpoints for their load on a stream of its own (ORCA's gRPC service) instead of reading answers.
+        ///
+        /// - default: Envoy's false
+        /// - envoy: `enable_oob_load_report`
+        /// - example: `true`
+        enable_oob_load_report: bool,
+        /// How often endpoints report on that stream.
+        ///
+        /// - default: Envoy's 10 s
+        /// - envoy: `oob_reporting_period`
+        /// - example: `5s`
+        oob_reporting_period: Span,
+        /// Reported metrics of which the largest is an endpoint's utilization, as `named_metrics.NAME`. Where none of
+        /// them is reported it is `application_utilization`, then `cpu_utilization`.
+        ///
+        /// - default: none
+        /// - envoy: `metric_names_for_computing_utilization`
+        /// - example: `[named_metrics.queue]`
+        metric_names_for_computing_utilization: Vec<String>,
+    }
+
     /// A hash ring.
     pub struct RingHash {
         /// Default 1024.
@@ -110,6 +164,9 @@ words! {
         LeastConn = "LEAST_CONN",
         /// Any.
         Random = "RANDOM",
+        /// The address the client was going to: discovery's endpoints are not used. Needs a redirect that keeps that
+        /// address (`original_dst`), which sidecars of chancery do not have by themselves.
+        Passthrough = "PASSTHROUGH",
     }
 
     /// The hash functions of Envoy's ring.

@@ -36,13 +36,18 @@ macro_rules! words {
 }
 
 mod connection_pool;
+mod dns;
 mod health_check;
 mod load_balancer;
 mod locality;
 mod outlier_detection;
 mod retries;
+mod tls;
 
-pub use self::{connection_pool::*, health_check::*, load_balancer::*, locality::*, outlier_detection::*, retries::*};
+pub use self::{
+    connection_pool::*, dns::*, health_check::*, load_balancer::*, locality::*, outlier_detection::*, retries::*,
+    tls::*,
+};
 use super::scalar::Span;
 
 settings! {
@@ -62,5 +67,11 @@ settings! {
         timeout: Span,
         /// When to try again.
         retries: Retries,
+        /// TLS to the endpoints.
+        tls: Tls,
+        /// Tell endpoints the client's address.
+        proxy_protocol: ProxyProtocol,
+        /// How Envoy resolves endpoints that are host names.
+        dns: Dns,
     }
 }
