@@ -81,6 +81,9 @@ fn own_part(mut snapshot: Value) -> Value {
             resources.retain(|resource| resource["name"] != "outbound");
         }
         if key == "routes" {
+            for routes in resources.iter_mut() {
+                routes.as_object_mut().unwrap().remove("max_direct_response_body_size_bytes");
+            }
             for routes in resources.iter_mut().filter(|routes| routes["name"] == "outbound") {
                 let hosts = routes["virtual_hosts"].as_array_mut().unwrap();
                 hosts.retain(|host| host["name"] != "unknown");

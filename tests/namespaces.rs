@@ -46,7 +46,7 @@ fn group(world: &World, namespace: &str) -> NodeGroup {
 /// The connect timeout that a client in a namespace has towards a service; 10 where no rule applies.
 fn seconds(world: &World, namespace: &str, service: &str) -> u64 {
     let entry = world.catalog().get(service).unwrap();
-    let resolved = world.policies().resolve(&entry.service, &group(world, namespace).view);
+    let resolved = world.policies().resolve(&entry.service, &group(world, namespace).view, world.catalog());
     let key = PolicyKey { port: entry.service.ports[0].number, subset: None };
     resolved.policy.effective[&key].connection_pool.connect_timeout.as_secs()
 }

@@ -32,7 +32,7 @@ fn timeout(documents: &[String], view: &ClientView) -> (u64, usize) {
 
 fn timeout_of(policies: &PolicySet, view: &ClientView) -> (u64, usize) {
     let catalog = catalog(SERVICES);
-    let resolved = policies.resolve(&catalog.get("pay-card").unwrap().service, view);
+    let resolved = policies.resolve(&catalog.get("pay-card").unwrap().service, view, &catalog);
     let key = PolicyKey { port: std::num::NonZeroU16::new(80).unwrap(), subset: None };
     let timeout = resolved.policy.effective[&key].route.timeout;
     (timeout.unwrap_or(Duration::ZERO).as_secs(), resolved.problems.len())
@@ -104,7 +104,8 @@ fn a_destination_rule_ranks_below_a_name_and_above_a_pattern() {
     let limit = |more: &str| {
         let (library, _) = library(&format!("{rule}{more}"));
         let catalog = catalog(SERVICES);
-        let resolved = library.policies().resolve(&catalog.get("pay-card").unwrap().service, &ClientView::default());
+        let resolved =
+            library.policies().resolve(&catalog.get("pay-card").unwrap().service, &ClientView::default(), &catalog);
         let key = PolicyKey { port: std::num::NonZeroU16::new(80).unwrap(), subset: None };
         let limit = resolved.policy.effective[&key].connection_pool.circuit_breakers.default.max_connections;
         (limit, resolved.problems.len())

@@ -14,7 +14,7 @@ use crate::{
         ClusterName, EndpointSet, Locality, MeshSettings, Port, Service, ServicePolicy, SubsetName,
         policy::{EffectivePolicy, PolicyKey, Shaped},
     },
-    proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost},
+    proto::envoy::config::route::v3::VirtualHost,
     resources::{Resource, ResourceType},
 };
 
@@ -85,18 +85,19 @@ impl Definition {
                 continue;
             }
             let shaped = policy.documents.get(&port.number).unwrap_or(&none);
+            let routing = policy.routing.get(&port.number).map(|routing| &**routing);
             if port.protocol.is_http() {
-                let message = route::virtual_host(service, port, &name, effective, shaped);
+                let message = route::virtual_host(service, port, &name, effective, shaped, routing);
                 let encoded = Bytes::from(message.encode_to_vec());
                 definition.virtual_hosts.push(HostEntry { cluster: name.clone(), message, encoded });
             }
             let address = port.listen.or_else(|| Some(SocketAddr::new(IpAddr::V4((*own_address)?), port.number.get())));
             if let Some(address) = address.filter(|_| mesh.gives_listener(port)) {
                 let routes = port.protocol.is_http().then(|| {
-                    let routes = route::for_every_authority(&name, effective, shaped);
+                    let routes = route::for_every_authority(&name, effective, shaped, routing);
                     Resource::encode(ResourceType::Route, name.resource_name(), &routes)
                 });
-                let message = listener::own(&name, port, address, effective, mesh);
+                let message = listener::own(&name, port, address, effective, routing, mesh);
                 let listener = Resource::encode(ResourceType::Listener, name.resource_name(), &message);
                 definition.listeners.push(OwnListener { address, listener, routes });
             }
@@ -152,7 +153,7 @@ fn cluster_name(service: &Service, port: &Port, subset: Option<&SubsetName>) -> 
 pub(super) fn route_configuration(name: &str, encoded_hosts: impl Iterator<Item = Bytes>) -> Vec<u8> {
     /// `RouteConfiguration.virtual_hosts`, length-delimited: field 2 of wire type 2.
     const VIRTUAL_HOSTS_KEY: u8 = 2 << 3 | 2;
-    let mut body = RouteConfiguration { name: name.to_owned(), ..Default::default() }.encode_to_vec();
+    let mut body = route::empty_configuration(name).encode_to_vec();
     for host in encoded_hosts {
         body.push(VIRTUAL_HOSTS_KEY);
         prost::encoding::encode_varint(host.len() as u64, &mut body);

@@ -11,7 +11,7 @@ use crate::{
                 Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, RuntimeDouble, SocketAddress,
                 address, config_source::ConfigSourceSpecifier, data_source, socket_address,
             },
-            r#type::v3::Percent,
+            r#type::v3::{FractionalPercent, Percent, fractional_percent::DenominatorType},
         },
         google::protobuf::{BoolValue, Duration as ProtoDuration, UInt32Value, UInt64Value},
     },
@@ -74,4 +74,13 @@ pub(super) fn ads() -> Option<ConfigSource> {
         config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource::default())),
         ..Default::default()
     })
+}
+
+/// A percentage as a fraction of a million, as exact as Envoy has it.
+pub(super) fn millionths(percent: Decimal) -> FractionalPercent {
+    const PER_PERCENT: f64 = 10_000.0;
+    FractionalPercent {
+        numerator: (percent.to_f64() * PER_PERCENT).round() as u32,
+        denominator: DenominatorType::Million.into(),
+    }
 }

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use super::asked::Asked;
 use crate::{
     diagnostic::Diagnostic,
     model::{Catalog, ClientView, DEFAULT_NAMESPACE, Namespaces, ServiceName},
@@ -25,13 +26,21 @@ pub(super) struct ByNamespace {
     /// The namespaces of services that are not in `default`.
     of_services: BTreeMap<ServiceName, Arc<str>>,
     namespaces: Arc<Namespaces>,
+    asked: Asked,
 }
 
 impl ByNamespace {
     /// Looks at the stale services anew. Returns how many were resolved.
-    pub fn refresh(&mut self, policies: &PolicySet, catalog: &Catalog, stale: &BTreeSet<ServiceName>) -> u64 {
+    /// `names` are all that the stale services have or had.
+    pub fn refresh(
+        &mut self,
+        policies: &PolicySet,
+        catalog: &Catalog,
+        stale: &BTreeSet<ServiceName>,
+        names: &BTreeSet<Arc<str>>,
+    ) -> u64 {
         let (mut resolved, mut differs) = (0, false);
-        for name in stale {
+        for name in &self.asked.with_askers(stale, names) {
             let entry = catalog.get(name.as_str());
             let namespace = entry.map_or(DEFAULT_NAMESPACE, |entry| entry.service.namespace());
             differs |= match namespace {
@@ -39,13 +48,15 @@ impl ByNamespace {
                 other => self.of_services.insert(name.clone(), other.into()).as_deref() != Some(other),
             };
             let answers = entry.map(|entry| policies.answers_by_namespace(&entry.service)).unwrap_or_default();
-            let mut problems = BTreeSet::new();
+            let (mut problems, mut asked) = (BTreeSet::new(), BTreeSet::new());
             for namespace in entry.iter().flat_map(|_| answers.keys()) {
                 let view = ClientView { selectors: policies.selectors(), namespace: Some(namespace.clone()) };
-                problems
-                    .extend(entry.map(|entry| policies.resolve(&entry.service, &view).problems).unwrap_or_default());
+                let answer = entry.map(|entry| policies.resolve(&entry.service, &view, catalog)).unwrap_or_default();
+                problems.extend(answer.problems);
+                asked.extend(answer.asked);
                 resolved += 1;
             }
+            self.asked.set(name, asked);
             keep(&mut self.problems, name, problems.into_iter().collect::<Vec<_>>(), Vec::is_empty);
             differs |= keep(&mut self.answers, name, answers, BTreeMap::is_empty);
         }

@@ -10,6 +10,7 @@
 //! burst of changes is one round. What follows from the facts is [`World`]'s, a function of values; this file only
 //! decides when.
 
+mod asked;
 mod by_namespace;
 mod metrics;
 mod settle;
@@ -225,7 +226,10 @@ impl Control {
         merge.update(slices);
         let mut world = World::default();
         world.update(merge.catalog().clone(), self.state.library.policies().clone());
-        world.problems()
+        let mut problems = world.problems();
+        // Rules may lead to services that come later; nothing is undecided about them.
+        problems.retain(|problem| problem.id == "contradiction");
+        problems
     }
 }
 

@@ -21,7 +21,11 @@ use crate::{
     policy::{self, PolicySet},
 };
 
-use super::{by_namespace::ByNamespace, status::Work};
+use super::{
+    asked::{Asked, names_of},
+    by_namespace::ByNamespace,
+    status::Work,
+};
 
 /// The facts, and everything kept of what was derived from them.
 #[derive(Debug, Default)]
@@ -42,6 +46,7 @@ struct View {
     policies: OrdMap<ServiceName, Arc<ServicePolicy>>,
     /// Contradictions that arose only because a service appeared or its labels changed.
     problems: BTreeMap<ServiceName, Vec<Diagnostic>>,
+    asked: Asked,
 }
 
 impl World {
@@ -54,7 +59,7 @@ impl World {
         if listeners_may_differ {
             self.mesh = Arc::new(mesh);
         }
-        self.catalog = catalog;
+        let before = std::mem::replace(&mut self.catalog, catalog);
         self.policies = policies;
 
         let mut stale: BTreeSet<ServiceName> = redefined.iter().cloned().collect();
@@ -63,10 +68,12 @@ impl World {
             let services: Vec<_> = others.filter(|(_, entry)| touched.can_touch(&entry.service)).collect();
             stale.extend(services.into_iter().map(|(name, _)| name.clone()));
         }
+        let names = names_of(&stale, &before, &self.catalog);
         for (client, view) in &mut self.views {
+            let stale = view.asked.with_askers(&stale, &names);
             self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &stale);
         }
-        self.services_resolved += self.by_namespace.refresh(&self.policies, &self.catalog, &stale);
+        self.services_resolved += self.by_namespace.refresh(&self.policies, &self.catalog, &stale, &names);
         self.regroup(&redefined, listeners_may_differ);
     }
 
@@ -188,10 +195,12 @@ impl View {
             let Some(entry) = catalog.get(name.as_str()) else {
                 self.policies.remove(name);
                 self.problems.remove(name);
+                self.asked.set(name, BTreeSet::new());
                 continue;
             };
             resolved += 1;
-            let answer = policies.resolve(&entry.service, client);
+            let answer = policies.resolve(&entry.service, client, catalog);
+            self.asked.set(name, answer.asked);
             if self.policies.get(name).is_none_or(|present| **present != answer.policy) {
                 self.policies.insert(name.clone(), Arc::new(answer.policy));
             }

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use imbl::{OrdMap, ordmap::DiffItem};
+use imbl::{OrdMap, OrdSet, ordmap::DiffItem};
 
 use super::{endpoint::EndpointSet, name::ServiceName, service::Service};
 
@@ -34,12 +34,21 @@ impl Eq for CatalogEntry {}
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Catalog {
     services: OrdMap<ServiceName, CatalogEntry>,
+    /// Every name and host in lower case, with the services that have it.
+    names: OrdMap<Arc<str>, OrdSet<ServiceName>>,
 }
 
 impl Catalog {
     /// The entry of a service.
     pub fn get(&self, name: &str) -> Option<&CatalogEntry> {
         self.services.get(name)
+    }
+
+    /// The service that a host means, case ignored: the one with this name, else the first by name that has the host.
+    pub fn find(&self, host: &str) -> Option<&CatalogEntry> {
+        let host = host.to_ascii_lowercase();
+        let by_host = || self.services.get(self.names.get(host.as_str())?.get_min()?);
+        self.services.get(host.as_str()).or_else(by_host)
     }
 
     /// How many services there are.
@@ -61,16 +70,28 @@ impl Catalog {
     #[must_use]
     pub fn with(mut self, entry: CatalogEntry) -> Self {
         let name = entry.service.name.clone();
-        if self.services.get(&name) != Some(&entry) {
-            self.services.insert(name, entry);
+        match self.services.get(&name) {
+            Some(present) if *present == entry => return self,
+            Some(present) if present.service == entry.service => {}
+            present => {
+                if let Some(present) = present {
+                    forget_names(&mut self.names, &present.service);
+                }
+                for host in lower_names(&entry.service) {
+                    self.names.entry(host).or_default().insert(name.clone());
+                }
+            }
         }
+        self.services.insert(name, entry);
         self
     }
 
     /// This catalog without one service.
     #[must_use]
     pub fn without(mut self, name: &ServiceName) -> Self {
-        self.services.remove(name);
+        if let Some(gone) = self.services.remove(name) {
+            forget_names(&mut self.names, &gone.service);
+        }
         self
     }
 
@@ -85,4 +106,21 @@ impl Catalog {
             })
             .collect()
     }
+}
+
+fn forget_names(names: &mut OrdMap<Arc<str>, OrdSet<ServiceName>>, service: &Service) {
+    for host in lower_names(service) {
+        if let Some(services) = names.get_mut(&host) {
+            services.remove(&service.name);
+            if services.is_empty() {
+                names.remove(&host);
+            }
+        }
+    }
+}
+
+/// The names by which a service is found, in lower case; a name may be among them twice.
+pub fn lower_names(service: &Service) -> impl Iterator<Item = Arc<str>> {
+    let names = std::iter::once(service.name.as_str()).chain(service.hosts.iter().map(|host| host.as_str()));
+    names.map(|name| name.to_ascii_lowercase().into())
 }

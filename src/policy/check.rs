@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{
     cluster_lints,
     document::{
-        Body, Dependencies, DestinationRule, Document, TrafficPolicy,
+        Body, Dependencies, DestinationRule, Document, TrafficPolicy, VirtualService,
         traffic_policy::{Clients, Pattern, Target},
     },
     istio::Rule,
+    routes::Routed,
     set::PolicySet,
 };
 use crate::{
@@ -25,6 +26,7 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
             Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
             Body::DestinationRule(rule) => destination_rule(document, rule, catalog),
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
+            Body::VirtualService(service) => virtual_service(document, service, catalog),
             Body::Mesh(_) => Vec::new(),
         })
         .collect()
@@ -52,6 +54,19 @@ fn destination_rule(document: &Arc<Document>, rule: &DestinationRule, catalog: &
     places.iter().flat_map(|(path, settings)| cluster_lints::check(document, settings, path, &matched)).collect()
 }
 
+/// Hosts that mean no service. Where its rules lead is looked at when they are resolved.
+fn virtual_service(document: &Arc<Document>, service: &VirtualService, catalog: &Catalog) -> Vec<Diagnostic> {
+    let means_nothing = |routed: &Routed| !catalog.iter().any(|(_, entry)| routed.host.can_mean(&entry.service));
+    let unmatched = Routed::all(document).into_iter().filter(means_nothing);
+    unmatched
+        .map(|routed| {
+            let host = &service.hosts[routed.index];
+            let message = format!("no service is called `{host}`: these rules have no effect on it");
+            warning(document, &routed.field(), message, similar_service(host, catalog))
+        })
+        .collect()
+}
+
 fn traffic_policy(
     document: &Arc<Document>,
     policy: &TrafficPolicy,
@@ -73,7 +88,7 @@ fn traffic_policy(
         if let Some(subset) = subset {
             let everyone = ClientView { selectors: policies.selectors(), namespace: None };
             let defined = |entry: &&CatalogEntry| {
-                policies.resolve(&entry.service, &everyone).policy.subsets.contains_key(&subset.0)
+                policies.resolve(&entry.service, &everyone, catalog).policy.subsets.contains_key(&subset.0)
             };
             if !targeted.iter().any(defined) {
                 let message = format!("no service it targets has a subset `{}`: this policy has no effect", subset.0);

@@ -19,6 +19,7 @@ mod leaves;
 pub mod library;
 pub mod merge;
 mod resolve;
+pub mod routes;
 mod rule_choice;
 mod set;
 mod settings_check;

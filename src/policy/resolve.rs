@@ -11,13 +11,14 @@ use super::{
     istio::{self, Rule},
     leaves,
     merge::{Merged, merge},
+    routes::{ServiceRoutes, Services, by_virtual_services},
     rule_choice::{self, Client},
     set::{Policy, PolicySet, contradiction},
 };
 use crate::{
     diagnostic::Diagnostic,
     model::{
-        ClientView, Service, ServicePolicy, SubsetName,
+        Catalog, ClientView, Service, ServicePolicy, SubsetName,
         policy::{PolicyKey, Shaped},
         service::{Labels, Port},
     },
@@ -29,6 +30,8 @@ use crate::{
 pub struct NamespaceAnswer {
     /// The DestinationRules that apply, in the order in which they count.
     pub rules: Vec<DocumentId>,
+    /// The VirtualService that routes it, and the namespace where that has rules for its clients alone.
+    pub routes: Option<(DocumentId, Option<Arc<str>>)>,
 }
 
 /// A service's policy, and what had to be decided arbitrarily.
@@ -36,17 +39,23 @@ pub struct NamespaceAnswer {
 pub struct Resolved {
     /// Complete.
     pub policy: ServicePolicy,
-    /// Contradictions that show only with this service; the document first by name counts.
+    /// What shows only with this service: contradictions, of which the document first by name counts; rules that lead
+    /// to what is not there.
     pub problems: Vec<Diagnostic>,
+    /// The hosts that were looked for on the way, in lower case: where one of them comes, goes, or has something else
+    /// said of it, the answer may be another.
+    pub asked: BTreeSet<Arc<str>>,
 }
 
 impl PolicySet {
-    /// Resolves every port of a service, and every subset of it.
-    pub fn resolve(&self, service: &Service, view: &ClientView) -> Resolved {
+    /// Resolves every port of a service, and every subset of it. The catalog tells of the services that rules lead to.
+    pub fn resolve(&self, service: &Service, view: &ClientView, catalog: &Catalog) -> Resolved {
         let candidates = self.candidates(service, view);
         let subsets = candidates.subsets();
         let mut resolved = Resolved::default();
-        let mut problems = BTreeSet::new();
+        let mut services = Services::new(catalog);
+        let routes = by_virtual_services(self, service, view, &mut services);
+        let mut problems: BTreeSet<Diagnostic> = routes.problems.into_iter().collect();
         for port in &service.ports {
             let mut shaped_host: BTreeSet<Arc<str>> = BTreeSet::new();
             let mut shaped_route: BTreeSet<Arc<str>> = BTreeSet::new();
@@ -65,6 +74,11 @@ impl PolicySet {
                 let key = PolicyKey { port: port.number, subset: subset.cloned() };
                 resolved.policy.effective.insert(key, Arc::new(policy));
             }
+            if let Some(rules) = routes.ports.get(&port.number) {
+                let routing = rules.routing();
+                shaped_host.extend(routing.documents().into_iter().cloned());
+                resolved.policy.routing.insert(port.number, Arc::new(routing));
+            }
             if !shaped_host.is_empty() {
                 let shaped =
                     Shaped { host: shaped_host.into_iter().collect(), route: shaped_route.into_iter().collect() };
@@ -73,6 +87,7 @@ impl PolicySet {
         }
         resolved.policy.subsets = subsets;
         resolved.problems = problems.into_iter().collect();
+        resolved.asked = services.asked;
         resolved
     }
 
@@ -81,11 +96,23 @@ impl PolicySet {
         self.candidates(service, view).decide(port, subset)
     }
 
+    /// The rules of each port with where they come from, and the documents of routing that have no say about the service.
+    pub fn explain_routes(&self, service: &Service, view: &ClientView, catalog: &Catalog) -> ServiceRoutes {
+        by_virtual_services(self, service, view, &mut Services::new(catalog))
+    }
+
     /// Every namespace whose clients get another answer for a service than clients of a namespace that nothing names,
     /// with what tells the answers apart.
     pub fn answers_by_namespace(&self, service: &Service) -> BTreeMap<Arc<str>, NamespaceAnswer> {
-        let rules = rule_choice::answers_by_namespace(&self.rules, service, self.root_namespace());
-        rules.into_iter().map(|(namespace, rules)| (namespace, NamespaceAnswer { rules })).collect()
+        let mut named = rule_choice::named_by(&self.rules, service);
+        named.extend(self.virtual_services.namespaces_named_for(service));
+        let answer = |namespace: Option<&str>| NamespaceAnswer {
+            rules: rule_choice::answer(&self.rules, service, Client { namespace, root: self.root_namespace() }),
+            routes: self.virtual_services.answer(service, namespace),
+        };
+        let others = answer(None);
+        let answers = named.into_iter().map(|namespace| (namespace.clone(), answer(Some(&namespace))));
+        answers.filter(|(_, answer)| *answer != others).collect()
     }
 
     /// Who asks, for the choice of rules.
@@ -135,7 +162,7 @@ impl Candidates<'_> {
 }
 
 /// Whether a setting ends up in the route rather than in a cluster.
-fn shapes_route(path: &str) -> bool {
+pub(super) fn shapes_route(path: &str) -> bool {
     ["timeout", "retries.", "loadBalancer.consistentHash.http", "loadBalancer.consistentHash.useSourceIp"]
         .iter()
         .any(|prefix| path.starts_with(prefix))

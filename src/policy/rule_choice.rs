@@ -14,7 +14,7 @@
 //! For a client in the root namespace the first step is what that namespace keeps for itself: its rules for everyone
 //! are the defaults of the mesh, and must not come before those of a service's own namespace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use std::sync::Arc;
 
@@ -38,24 +38,19 @@ pub(super) fn applicable<'a>(rules: &'a Rules, service: &Service, client: Client
     choose(&rules.matching(service), service, client)
 }
 
-/// For each namespace whose clients get other rules than clients of an unnamed one: these rules.
-pub(super) fn answers_by_namespace(
-    rules: &Rules,
-    service: &Service,
-    root: &str,
-) -> BTreeMap<Arc<str>, Vec<DocumentId>> {
+/// The namespaces that the rules for a service name: whose clients may get other rules than those of an unnamed one.
+pub(super) fn named_by(rules: &Rules, service: &Service) -> BTreeSet<Arc<str>> {
     let matching = rules.matching(service);
     let mut named: BTreeSet<Arc<str>> = matching.iter().map(|rule| rule.namespace().clone()).collect();
     for rule in &matching {
         named.extend(rule.visibility().named().cloned());
     }
-    let answer = |namespace: Option<&str>| -> Vec<DocumentId> {
-        let chosen = choose(&matching, service, Client { namespace, root });
-        chosen.iter().map(|rule| rule.document.id.clone()).collect()
-    };
-    let others = answer(None);
-    let answers = named.into_iter().map(|namespace| (namespace.clone(), answer(Some(&namespace))));
-    answers.filter(|(_, answer)| *answer != others).collect()
+    named
+}
+
+/// The rules that a client gets, by name.
+pub(super) fn answer(rules: &Rules, service: &Service, client: Client<'_>) -> Vec<DocumentId> {
+    applicable(rules, service, client).iter().map(|rule| rule.document.id.clone()).collect()
 }
 
 /// Why a rule that means the service is not among those that apply: the field that is the reason, and a sentence.

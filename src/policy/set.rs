@@ -16,6 +16,7 @@ use super::{
     istio::{Rule, Rules},
     leaves::{Path, flatten},
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
+    routes::{Routed, VirtualServices},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -30,6 +31,7 @@ pub struct PolicySet {
     /// Those that do not name one service.
     wide: Vec<Policy>,
     pub(super) rules: Rules,
+    pub(super) virtual_services: VirtualServices,
     mesh: MeshSettings,
     dependencies: Arc<BTreeMap<NamePattern, Scope>>,
 }
@@ -65,6 +67,7 @@ impl PolicySet {
             match &document.body {
                 Body::TrafficPolicy(policy) => set.index(document, policy),
                 Body::DestinationRule(_) => set.rules.add(document),
+                Body::VirtualService(_) => set.virtual_services.add(document),
                 Body::Dependencies(dependencies) => set.depend(dependencies),
                 Body::Mesh(body) => match &mesh {
                     None => {
@@ -135,16 +138,16 @@ impl PolicySet {
         for (id, document) in &self.documents {
             match before.documents.get(id) {
                 Some(old) if Arc::ptr_eq(old, document) || old == document => {}
-                Some(old) => selectors.extend([Selector::of(old), Selector::of(document)]),
-                None => selectors.push(Selector::of(document)),
+                Some(old) => selectors.extend(Selector::of(old).into_iter().chain(Selector::of(document))),
+                None => selectors.extend(Selector::of(document)),
             }
         }
         let gone = before.documents.iter().filter(|(id, _)| !self.documents.contains_key(id));
-        selectors.extend(gone.map(|(_, document)| Selector::of(document)));
+        selectors.extend(gone.flat_map(|(_, document)| Selector::of(document)));
         if self.root_namespace() != before.root_namespace() {
-            selectors.push(Some(Selector::Everything));
+            selectors.push(Selector::Everything);
         }
-        Touched { selectors: selectors.into_iter().flatten().collect() }
+        Touched { selectors }
     }
 
     /// The TrafficPolicies that can concern a service as one kind of client sees it, whatever the port.
@@ -214,7 +217,7 @@ impl Policy {
     pub fn traffic_policy(&self) -> &TrafficPolicy {
         match &self.document.body {
             Body::TrafficPolicy(policy) => policy,
-            Body::DestinationRule(_) | Body::Dependencies(_) | Body::Mesh(_) => {
+            Body::DestinationRule(_) | Body::VirtualService(_) | Body::Dependencies(_) | Body::Mesh(_) => {
                 unreachable!("only TrafficPolicies are indexed here")
             }
         }
@@ -285,16 +288,18 @@ pub struct Touched {
 enum Selector {
     Target(Target),
     Rule(Rule),
+    Routed(Routed),
     Everything,
 }
 
 impl Selector {
-    fn of(document: &Arc<Document>) -> Option<Self> {
+    fn of(document: &Arc<Document>) -> Vec<Self> {
         match &document.body {
-            Body::TrafficPolicy(policy) => Some(Self::Target(policy.target.clone())),
-            Body::DestinationRule(_) => Rule::new(document).map(Self::Rule),
+            Body::TrafficPolicy(policy) => vec![Self::Target(policy.target.clone())],
+            Body::DestinationRule(_) => Rule::new(document).map(Self::Rule).into_iter().collect(),
+            Body::VirtualService(_) => Routed::all(document).into_iter().map(Self::Routed).collect(),
             // Mesh settings and scopes are compared as a whole; they are no part of a service's policy.
-            Body::Dependencies(_) | Body::Mesh(_) => None,
+            Body::Dependencies(_) | Body::Mesh(_) => Vec::new(),
         }
     }
 }
@@ -310,6 +315,7 @@ impl Touched {
         self.selectors.iter().any(|selector| match selector {
             Selector::Target(target) => targets(target, service),
             Selector::Rule(rule) => rule.matches(service),
+            Selector::Routed(routed) => routed.host.can_mean(service),
             Selector::Everything => true,
         })
     }

@@ -98,7 +98,7 @@ impl PolicySet {
     fn scope_reason(&self, service: &Service, proxy: &Proxy) -> Vec<NotApplied> {
         let dependencies = self.documents().filter_map(|document| match &document.body {
             Body::Dependencies(dependencies) => Some((document, dependencies)),
-            Body::TrafficPolicy(_) | Body::DestinationRule(_) | Body::Mesh(_) => None,
+            Body::TrafficPolicy(_) | Body::DestinationRule(_) | Body::VirtualService(_) | Body::Mesh(_) => None,
         });
         let matching: Vec<_> =
             dependencies.filter(|(_, dependencies)| dependencies.workload.0.matches(&proxy.workload)).collect();

@@ -2,16 +2,18 @@
 //!
 //! A changed listener drains its connections, so what changes often (routes) is asked for over RDS and never inline.
 
+mod tcp;
+
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
     route::ON,
-    wire::{address_of, ads, duration, duration_or_absent},
+    wire::{address_of, ads, duration},
 };
 use crate::{
     model::{
         ClusterName, MeshSettings, Port,
-        policy::{ConsistentHash, EffectivePolicy, HashKey, LoadBalancer},
+        policy::{EffectivePolicy, Routing},
     },
     proto::{
         self, Any,
@@ -24,24 +26,25 @@ use crate::{
             extensions::{
                 access_loggers::file::v3::FileAccessLog,
                 filters::{
-                    http::router::v3::Router,
-                    network::{
-                        http_connection_manager::v3::{
-                            HttpConnectionManager, HttpFilter, Rds,
-                            http_connection_manager::{RouteSpecifier, UpgradeConfig},
-                            http_filter,
-                        },
-                        tcp_proxy::v3::{TcpProxy, tcp_proxy},
+                    http::{cors::v3::Cors, fault::v3::HttpFault, router::v3::Router},
+                    network::http_connection_manager::v3::{
+                        HttpConnectionManager, HttpFilter, Rds,
+                        http_connection_manager::{RouteSpecifier, UpgradeConfig},
+                        http_filter,
                     },
                 },
             },
-            r#type::v3::{HashPolicy, hash_policy},
         },
     },
 };
 
 /// The name of the HTTP listener and of its RouteConfiguration.
 pub(super) const OUTBOUND: &str = "outbound";
+
+const HTTP: &str = "envoy.filters.network.http_connection_manager";
+/// The filters that routes speak to.
+pub(super) const CORS: &str = "envoy.filters.http.cors";
+pub(super) const FAULT: &str = "envoy.filters.http.fault";
 
 /// The HTTP proxy on the loopback interface.
 pub(super) fn outbound(mesh: &MeshSettings) -> Listener {
@@ -50,7 +53,7 @@ pub(super) fn outbound(mesh: &MeshSettings) -> Listener {
     manager.upgrade_configs.push(upgrade("CONNECT"));
     manager.http2_protocol_options =
         Some(proto::envoy::config::core::v3::Http2ProtocolOptions { allow_connect: true, ..Default::default() });
-    listener(OUTBOUND, mesh.outbound, "envoy.filters.network.http_connection_manager", proto::any(&manager))
+    listener(OUTBOUND, mesh.outbound, vec![filter_chain(HTTP, proto::any(&manager))])
 }
 
 /// A port's listener of its own.
@@ -59,37 +62,46 @@ pub(super) fn own(
     port: &Port,
     address: SocketAddr,
     policy: &EffectivePolicy,
+    routing: Option<&Routing>,
     mesh: &MeshSettings,
 ) -> Listener {
-    let name = name.to_string();
     if port.protocol.is_http() {
-        let manager = http_connection_manager(&name, mesh);
-        listener(&name, address, "envoy.filters.network.http_connection_manager", proto::any(&manager))
-    } else {
-        listener(&name, address, "envoy.filters.network.tcp_proxy", proto::any(&tcp_proxy(&name, policy, mesh)))
+        let manager = http_connection_manager(&name.to_string(), mesh);
+        return listener(&name.to_string(), address, vec![filter_chain(HTTP, proto::any(&manager))]);
+    }
+    match routing {
+        Some(Routing::Tcp(rules)) => Listener {
+            listener_filters: tcp::listener_filters(rules),
+            ..listener(&name.to_string(), address, tcp::by_rules(name, rules, mesh))
+        },
+        Some(Routing::Http(_)) | None => listener(&name.to_string(), address, vec![tcp::straight(name, policy, mesh)]),
     }
 }
 
-fn listener(name: &str, address: SocketAddr, filter_name: &str, config: Any) -> Listener {
-    let filter = Filter { name: filter_name.into(), config_type: Some(filter::ConfigType::TypedConfig(config)) };
+fn listener(name: &str, address: SocketAddr, filter_chains: Vec<FilterChain>) -> Listener {
     Listener {
         name: name.into(),
         address: Some(address_of(address)),
-        filter_chains: vec![FilterChain { filters: vec![filter], ..Default::default() }],
+        filter_chains,
         traffic_direction: TrafficDirection::Outbound.into(),
         ..Default::default()
     }
+}
+
+fn filter_chain(filter_name: &str, config: Any) -> FilterChain {
+    let filter = Filter { name: filter_name.into(), config_type: Some(filter::ConfigType::TypedConfig(config)) };
+    FilterChain { filters: vec![filter], ..Default::default() }
 }
 
 fn http_connection_manager(routes: &str, mesh: &MeshSettings) -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: routes.into(),
         route_specifier: Some(RouteSpecifier::Rds(Rds { config_source: ads(), route_config_name: routes.into() })),
-        http_filters: vec![HttpFilter {
-            name: "envoy.filters.http.router".into(),
-            config_type: Some(http_filter::ConfigType::TypedConfig(proto::any(&Router::default()))),
-            ..Default::default()
-        }],
+        http_filters: vec![
+            http_filter(CORS, proto::any(&Cors {})),
+            http_filter(FAULT, proto::any(&HttpFault::default())),
+            http_filter("envoy.filters.http.router", proto::any(&Router::default())),
+        ],
         upgrade_configs: vec![upgrade("websocket")],
         // Long polls and streams are the application's business.
         stream_idle_timeout: duration(Duration::ZERO),
@@ -101,28 +113,18 @@ fn http_connection_manager(routes: &str, mesh: &MeshSettings) -> HttpConnectionM
     }
 }
 
-fn upgrade(kind: &str) -> UpgradeConfig {
-    UpgradeConfig { upgrade_type: kind.into(), enabled: ON, ..Default::default() }
-}
-
-fn tcp_proxy(name: &str, policy: &EffectivePolicy, mesh: &MeshSettings) -> TcpProxy {
-    TcpProxy {
-        stat_prefix: name.into(),
-        cluster_specifier: Some(tcp_proxy::ClusterSpecifier::Cluster(name.into())),
-        idle_timeout: duration_or_absent(policy.connection_pool.tcp_idle_timeout),
-        max_downstream_connection_duration: duration_or_absent(policy.connection_pool.max_connection_duration),
-        hash_policy: tcp_hash_policy(&policy.load_balancer),
-        access_log: access_log(mesh),
+/// The filters that a route may speak to are always there, and do nothing of their own accord: so a change of policy is
+/// a change of routes, and drains no listener.
+fn http_filter(name: &str, config: Any) -> HttpFilter {
+    HttpFilter {
+        name: name.into(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
         ..Default::default()
     }
 }
 
-/// Of the keys, only the client's address exists below HTTP.
-fn tcp_hash_policy(load_balancer: &LoadBalancer) -> Vec<HashPolicy> {
-    let LoadBalancer::ConsistentHash(ConsistentHash { keys, table: _ }) = load_balancer else { return Vec::new() };
-    let source_ip =
-        || HashPolicy { policy_specifier: Some(hash_policy::PolicySpecifier::SourceIp(hash_policy::SourceIp {})) };
-    keys.contains(&HashKey::SourceIp).then(source_ip).into_iter().collect()
+fn upgrade(kind: &str) -> UpgradeConfig {
+    UpgradeConfig { upgrade_type: kind.into(), enabled: ON, ..Default::default() }
 }
 
 fn access_log(mesh: &MeshSettings) -> Vec<AccessLog> {

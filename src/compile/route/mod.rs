@@ -1,14 +1,20 @@
 //! Virtual hosts and routes: which names lead to a service, and what applies to a request on the way.
 
+mod cors;
+mod fault;
+mod hash;
+mod headers;
+mod matching;
 mod retry;
+mod rules;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::wire::{address_of, duration};
+use super::wire::{address_of, duration, u32_value};
 use crate::{
     model::{
         ClusterName, MeshSettings, Port, Service,
-        policy::{ConsistentHash, EffectivePolicy, HashKey, LoadBalancer, Shaped},
+        policy::{EffectivePolicy, LoadBalancer, Routing, Shaped, routing::MAX_DIRECT_RESPONSE_BODY},
     },
     proto::{
         envoy::config::{
@@ -23,13 +29,7 @@ use crate::{
             route::v3::{
                 DirectResponseAction, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
                 route::Action,
-                route_action::{
-                    ClusterSpecifier, HashPolicy, MaxStreamDuration, UpgradeConfig,
-                    hash_policy::{
-                        ConnectionProperties, Cookie, CookieAttribute, Header, PolicySpecifier, QueryParameter,
-                    },
-                    upgrade_config::ConnectConfig,
-                },
+                route_action::{ClusterSpecifier, UpgradeConfig, upgrade_config::ConnectConfig},
                 route_match::{ConnectMatcher, PathSpecifier},
             },
         },
@@ -50,6 +50,7 @@ pub(super) fn virtual_host(
     cluster: &ClusterName,
     policy: &EffectivePolicy,
     shaped: &Shaped,
+    routing: Option<&Routing>,
 ) -> VirtualHost {
     let is_default = service.default_http_port().is_some_and(|default| default.number == port.number);
     let names = || std::iter::once(service.name.as_str()).chain(service.hosts.iter().map(|host| host.as_str()));
@@ -63,7 +64,7 @@ pub(super) fn virtual_host(
     VirtualHost {
         name: cluster.to_string(),
         domains,
-        routes: vec![connect_route(), service_route(cluster, policy, shaped)],
+        routes: std::iter::once(connect_route()).chain(routes(cluster, policy, shaped, routing)).collect(),
         metadata: provenance(&shaped.host),
         ..Default::default()
     }
@@ -74,15 +75,26 @@ pub(super) fn for_every_authority(
     cluster: &ClusterName,
     policy: &EffectivePolicy,
     shaped: &Shaped,
+    routing: Option<&Routing>,
 ) -> RouteConfiguration {
     let host = VirtualHost {
         name: cluster.to_string(),
         domains: vec!["*".into()],
-        routes: vec![service_route(cluster, policy, shaped)],
+        routes: routes(cluster, policy, shaped, routing),
         metadata: provenance(&shaped.host),
         ..Default::default()
     };
-    RouteConfiguration { name: cluster.to_string(), virtual_hosts: vec![host], ..Default::default() }
+    RouteConfiguration { virtual_hosts: vec![host], ..empty_configuration(&cluster.to_string()) }
+}
+
+/// A RouteConfiguration without virtual hosts. Envoy takes 4 KiB of a direct response's body unless told otherwise, and
+/// refuses the whole for a longer one.
+pub(super) fn empty_configuration(name: &str) -> RouteConfiguration {
+    RouteConfiguration {
+        name: name.to_owned(),
+        max_direct_response_body_size_bytes: u32_value(MAX_DIRECT_RESPONSE_BODY),
+        ..Default::default()
+    }
 }
 
 /// What an authority gets that no service has.
@@ -101,7 +113,7 @@ pub(super) fn unknown_host() -> VirtualHost {
     let routes = [PathSpecifier::ConnectMatcher(ConnectMatcher {}), PathSpecifier::Prefix("/".into())]
         .into_iter()
         .map(|path| Route {
-            r#match: Some(matching(path)),
+            r#match: Some(path_match(path)),
             action: Some(Action::DirectResponse(answer.clone())),
             ..Default::default()
         })
@@ -126,7 +138,7 @@ pub(super) fn loopback_cluster(mesh: &MeshSettings) -> Cluster {
     }
 }
 
-fn matching(path: PathSpecifier) -> RouteMatch {
+fn path_match(path: PathSpecifier) -> RouteMatch {
     RouteMatch { path_specifier: Some(path), ..Default::default() }
 }
 
@@ -143,58 +155,32 @@ fn connect_route() -> Route {
         ..Default::default()
     };
     let path = PathSpecifier::ConnectMatcher(ConnectMatcher {});
-    Route { r#match: Some(matching(path)), action: Some(Action::Route(action)), ..Default::default() }
+    Route { r#match: Some(path_match(path)), action: Some(Action::Route(action)), ..Default::default() }
 }
 
-/// The timeout is always written, since Envoy's own is 15 s; gRPC's own deadline may not be longer than it.
+/// The route that leads straight to a service.
 fn service_route(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped) -> Route {
-    let timeout = policy.route.timeout.unwrap_or(Duration::ZERO);
+    // A hash leads to one endpoint; picking again would pick it again.
+    let hashes = matches!(policy.load_balancer, LoadBalancer::ConsistentHash(_));
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
-        timeout: duration(timeout),
-        max_stream_duration: Some(MaxStreamDuration {
-            grpc_timeout_header_max: duration(timeout),
-            ..Default::default()
-        }),
-        retry_policy: policy.route.retry.as_ref().map(|retry| retry::compile(retry, &policy.load_balancer)),
-        hash_policy: hash_policies(&policy.load_balancer),
-        ..Default::default()
+        hash_policy: policy.load_balancer.hash_keys().iter().map(hash::compile).collect(),
+        ..rules::action(&policy.route, hashes)
     };
     Route {
-        r#match: Some(matching(PathSpecifier::Prefix("/".into()))),
+        r#match: Some(path_match(PathSpecifier::Prefix("/".into()))),
         action: Some(Action::Route(action)),
         metadata: provenance(&shaped.route),
         ..Default::default()
     }
 }
 
-fn hash_policies(load_balancer: &LoadBalancer) -> Vec<HashPolicy> {
-    match load_balancer {
-        LoadBalancer::ConsistentHash(ConsistentHash { keys, table: _ }) => keys.iter().map(hash_policy).collect(),
-        LoadBalancer::RoundRobin { .. }
-        | LoadBalancer::LeastRequest { .. }
-        | LoadBalancer::Random
-        | LoadBalancer::WeightedRoundRobin(_)
-        | LoadBalancer::Passthrough => Vec::new(),
+/// What a port's traffic meets: its rules, or where it has none the way straight to the service.
+fn routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped, routing: Option<&Routing>) -> Vec<Route> {
+    match routing {
+        Some(Routing::Http(rules)) => rules::routes(rules),
+        Some(Routing::Tcp(_)) | None => vec![service_route(cluster, policy, shaped)],
     }
-}
-
-fn hash_policy(key: &HashKey) -> HashPolicy {
-    let specifier = match key {
-        HashKey::Header(name) => PolicySpecifier::Header(Header { header_name: name.to_string(), regex_rewrite: None }),
-        HashKey::Cookie { name, ttl, path, attributes } => PolicySpecifier::Cookie(Cookie {
-            name: name.to_string(),
-            ttl: ttl.map(crate::proto::duration),
-            path: path.as_deref().unwrap_or_default().to_owned(),
-            attributes: attributes
-                .iter()
-                .map(|(name, value)| CookieAttribute { name: name.to_string(), value: value.to_string() })
-                .collect(),
-        }),
-        HashKey::SourceIp => PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true }),
-        HashKey::QueryParameter(name) => PolicySpecifier::QueryParameter(QueryParameter { name: name.to_string() }),
-    };
-    HashPolicy { policy_specifier: Some(specifier), ..Default::default() }
 }
 
 /// The documents' names under `chancery`. Names alone: a line number would change bytes for nothing.

@@ -2,7 +2,7 @@
 
 use crate::{
     compile::wire::{duration_or_absent, u32_value},
-    model::policy::{LoadBalancer, Retry},
+    model::policy::Retry,
     proto::{
         self,
         envoy::{
@@ -21,7 +21,8 @@ use crate::{
 /// How often another endpoint is picked, where the one picked was tried before (Istio's number).
 const HOST_SELECTION_ATTEMPTS: i64 = 5;
 
-pub(super) fn compile(retry: &Retry, load_balancer: &LoadBalancer) -> RetryPolicy {
+/// `hashes_to_one`: a hash leads to one endpoint, so that picking again would pick it again.
+pub(super) fn compile(retry: &Retry, hashes_to_one: bool) -> RetryPolicy {
     let Retry {
         attempts,
         per_try_timeout,
@@ -31,9 +32,7 @@ pub(super) fn compile(retry: &Retry, load_balancer: &LoadBalancer) -> RetryPolic
         avoid_previous_hosts,
         retry_remote_localities,
     } = retry;
-    // A hash leads to one endpoint; picking again would pick it again.
-    let hashed = matches!(load_balancer, LoadBalancer::ConsistentHash(_));
-    let avoids = *avoid_previous_hosts && !hashed;
+    let avoids = *avoid_previous_hosts && !hashes_to_one;
     RetryPolicy {
         retry_on: retry_on.join(","),
         num_retries: u32_value(*attempts),

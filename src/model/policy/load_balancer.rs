@@ -31,6 +31,20 @@ pub enum LoadBalancer {
     Passthrough,
 }
 
+impl LoadBalancer {
+    /// What of a request is hashed; nothing where the choice does not go by a hash.
+    pub fn hash_keys(&self) -> &[HashKey] {
+        match self {
+            Self::ConsistentHash(ConsistentHash { keys, table: _ }) => keys,
+            Self::RoundRobin { .. }
+            | Self::LeastRequest { .. }
+            | Self::Random
+            | Self::WeightedRoundRobin(_)
+            | Self::Passthrough => &[],
+        }
+    }
+}
+
 impl Default for LoadBalancer {
     /// Istio's default.
     fn default() -> Self {

@@ -11,9 +11,15 @@ mod load_balancer;
 mod locality;
 mod outlier_detection;
 mod route;
+pub mod routing;
 mod transport;
 
-use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU16,
+    sync::Arc,
+    time::Duration,
+};
 
 pub use connection_pool::{
     CircuitBreakers, ConnectionPool, H2Upgrade, Http2KeepAlive, RetryBudget, TcpKeepalive, Thresholds,
@@ -26,9 +32,13 @@ pub use load_balancer::{
 pub use locality::{Distribute, FailoverRule, LocalityPattern, LocalityRouting};
 pub use outlier_detection::OutlierDetection;
 pub use route::{Retry, RoutePolicy};
+pub use routing::Routing;
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 
-use super::{name::SubsetName, service::Labels};
+use super::{
+    name::{ServiceName, SubsetName},
+    service::Labels,
+};
 
 /// Everything policies say of one service, as one kind of client sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -38,8 +48,17 @@ pub struct ServicePolicy {
     /// What applies to a port, and to a subset at a port. There is an entry for each port of the service without
     /// a subset, and for each port with each subset.
     pub effective: BTreeMap<PolicyKey, Arc<EffectivePolicy>>,
+    /// The rules of a port's traffic. A port without an entry leads straight to the service.
+    pub routing: BTreeMap<NonZeroU16, Arc<Routing>>,
     /// The documents that shaped what each port's traffic meets. A port that none did has no entry.
     pub documents: BTreeMap<NonZeroU16, Shaped>,
+}
+
+impl ServicePolicy {
+    /// The other services that traffic to this one can lead to.
+    pub fn leads_to(&self, own: &ServiceName) -> BTreeSet<ServiceName> {
+        self.routing.values().flat_map(|routing| routing.services()).filter(|name| *name != own).cloned().collect()
+    }
 }
 
 /// Documents by what they shaped, as `KIND/NAME`, sorted.
@@ -47,7 +66,7 @@ pub struct ServicePolicy {
 pub struct Shaped {
     /// The virtual host of a port, its clusters and subsets included.
     pub host: Vec<Arc<str>>,
-    /// Its route: timeout, retries, what is hashed.
+    /// The route that leads straight to it: timeout, retries, what is hashed. Rules name their own.
     pub route: Vec<Arc<str>>,
 }
 

@@ -44,7 +44,7 @@ impl ExportTo {
     }
 
     /// What is wrong with it: names that are none, entries that stand twice, `*` or `~` beside others.
-    pub(super) fn check(&self, nobody: Nobody, source: &yaml::Document) -> Vec<Diagnostic> {
+    pub(in crate::policy::document) fn check(&self, nobody: Nobody, source: &yaml::Document) -> Vec<Diagnostic> {
         let own = source.text("metadata.namespace").unwrap_or(DEFAULT_NAMESPACE);
         let mut problems = Vec::new();
         let mut error = |path: String, message: String, remedy: &str| {
@@ -88,7 +88,7 @@ impl ExportTo {
 }
 
 /// Lower-case letters, digits and `-`, at most 63 characters, neither beginning nor ending with `-`.
-pub(super) fn is_dns_label(text: &str) -> bool {
+pub(in crate::policy::document) fn is_dns_label(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -8,9 +8,11 @@ pub mod destination_rule;
 pub mod export_to;
 pub mod mesh;
 pub mod metadata;
+pub mod regex;
 pub mod scalar;
 pub mod settings;
 pub mod traffic_policy;
+pub mod virtual_service;
 
 use std::{fmt, sync::Arc};
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
     dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata, settings::Settings,
-    traffic_policy::TrafficPolicy,
+    traffic_policy::TrafficPolicy, virtual_service::VirtualService,
 };
 use crate::{
     diagnostic::{Diagnostic, Place, SourceFile},
@@ -36,7 +38,7 @@ const KINDS: &[(&str, &[&str], Support)] = &[
     ("Dependencies", CHANCERY, Support::Full),
     ("Mesh", CHANCERY, Support::Full),
     ("DestinationRule", ISTIO, Support::Full),
-    ("VirtualService", ISTIO, Support::NotYet),
+    ("VirtualService", ISTIO, Support::Full),
     ("ServiceEntry", ISTIO, Support::NotYet),
     ("Sidecar", ISTIO, Support::NotYet),
     ("HTTPRoute", GATEWAY_API, Support::NotYet),
@@ -89,6 +91,8 @@ pub enum Body {
     TrafficPolicy(Box<TrafficPolicy>),
     /// Istio's.
     DestinationRule(Box<DestinationRule>),
+    /// Istio's, of routes.
+    VirtualService(Box<VirtualService>),
     /// Which services a workload calls.
     Dependencies(Box<Dependencies>),
     /// Mesh-wide settings.
@@ -176,6 +180,7 @@ fn read_document(source: Arc<yaml::Document>) -> ReadDocument {
         "DestinationRule" => {
             read_as(source, kind, |spec| Body::DestinationRule(Box::new(spec)), destination_rule::check)
         }
+        "VirtualService" => read_as(source, kind, |spec| Body::VirtualService(Box::new(spec)), virtual_service::check),
         "Dependencies" => read_as(source, kind, |spec| Body::Dependencies(Box::new(spec)), dependencies::check),
         _ => read_as(source, kind, |spec| Body::Mesh(Box::new(spec)), |_: &Mesh, _| Vec::new()),
     }
@@ -199,6 +204,11 @@ fn read_as<T: DeserializeOwned>(
         name: metadata.name.as_str().into(),
     };
     Ok((Document { id, metadata, body: body(spec), source }, problems))
+}
+
+/// A key as a segment of a path, as [`Document::place_of`] reads it.
+pub(super) fn key_segment(key: &str) -> String {
+    if key.contains(['.', '[', '"']) { format!("[\"{key}\"]") } else { format!(".{key}") }
 }
 
 /// The document's kind, if it is one that is supported, in a version that is.

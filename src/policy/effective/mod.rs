@@ -14,6 +14,7 @@ mod transport;
 
 use std::sync::Arc;
 
+pub(super) use self::route::conditions;
 use self::{
     connection_pool::pool,
     health_check::health_check,

@@ -23,15 +23,7 @@ fn retry(written: &settings::Retries) -> Option<Retry> {
     let attempts = written.attempts.map_or(default.attempts, |attempts| attempts.0);
     let (retry_on, retriable_status_codes) = match &written.retry_on {
         None => (default.retry_on, default.retriable_status_codes),
-        Some(retry_on) => {
-            let mut conditions: Vec<Arc<str>> = retry_on.conditions.iter().map(|word| word.as_str().into()).collect();
-            // Codes count only beside this condition.
-            let codes_condition = "retriable-status-codes";
-            if !retry_on.status_codes.is_empty() && !conditions.iter().any(|word| **word == *codes_condition) {
-                conditions.push(codes_condition.into());
-            }
-            (conditions, retry_on.status_codes.clone())
-        }
+        Some(retry_on) => conditions(retry_on),
     };
     (attempts > 0).then_some(Retry {
         attempts,
@@ -42,4 +34,14 @@ fn retry(written: &settings::Retries) -> Option<Retry> {
         avoid_previous_hosts: written.retry_ignore_previous_hosts.unwrap_or(default.avoid_previous_hosts),
         retry_remote_localities: written.retry_remote_localities.unwrap_or(default.retry_remote_localities),
     })
+}
+
+/// Envoy's conditions, and the status codes that one of them stands for: codes count only beside it.
+pub(in crate::policy) fn conditions(retry_on: &settings::RetryOn) -> (Vec<Arc<str>>, Vec<u32>) {
+    const CODES: &str = "retriable-status-codes";
+    let mut conditions: Vec<Arc<str>> = retry_on.conditions.iter().map(|word| word.as_str().into()).collect();
+    if !retry_on.status_codes.is_empty() && !conditions.iter().any(|word| **word == *CODES) {
+        conditions.push(CODES.into());
+    }
+    (conditions, retry_on.status_codes.clone())
 }

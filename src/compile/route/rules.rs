@@ -1,0 +1,220 @@
+//! Rules into routes: one route for each match of each rule, in their order, so that the first that matches counts.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{cors, fault, hash, headers, matching, provenance, retry};
+use crate::{
+    compile::{
+        listener,
+        wire::{bool_value, duration, millionths, u32_value},
+    },
+    model::policy::{
+        RoutePolicy,
+        routing::{
+            DirectResponse, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, HttpRules,
+            Mirror, PathMatch, PathRewrite, Redirect,
+        },
+    },
+    proto::{
+        Any,
+        envoy::{
+            config::{
+                core::v3::{DataSource, RuntimeFractionalPercent, data_source},
+                route::v3::{
+                    DirectResponseAction, RedirectAction, Route, RouteAction, WeightedCluster,
+                    redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
+                    route::Action,
+                    route_action::{ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration, RequestMirrorPolicy},
+                    weighted_cluster::{self, ClusterWeight},
+                },
+            },
+            r#type::matcher::v3::RegexMatchAndSubstitute,
+        },
+    },
+};
+
+/// The routes of a port's rules.
+pub(super) fn routes(rules: &HttpRules) -> Vec<Route> {
+    rules.rules.iter().flat_map(|rule| rule.matches.iter().map(|matched| route(rule, matched))).collect()
+}
+
+fn route(rule: &HttpRule, matched: &HttpMatch) -> Route {
+    let HttpRule { name, matches: _, action, request_headers, response_headers, fault, cors, documents } = rule;
+    let mut route = Route {
+        name: name.as_deref().unwrap_or_default().to_owned(),
+        r#match: Some(matching::compile(matched)),
+        metadata: provenance(documents),
+        stat_prefix: matched.stat_prefix.as_deref().unwrap_or_default().to_owned(),
+        typed_per_filter_config: per_filter_config(
+            fault.as_ref().map(fault::compile),
+            cors.as_ref().map(cors::compile),
+        ),
+        ..Default::default()
+    };
+    let mut request_headers = vec![request_headers];
+    let mut response_headers = vec![response_headers];
+    route.action = Some(match action {
+        HttpAction::Forward(forward) => {
+            // What is said of the one destination holds for the route; Envoy applies a destination's changes first.
+            if let [only] = forward.destinations.as_slice() {
+                request_headers.insert(0, &only.request_headers);
+                response_headers.insert(0, &only.response_headers);
+            }
+            Action::Route(forward_action(forward, matched))
+        }
+        HttpAction::Redirect(redirect) => Action::Redirect(redirect_action(redirect, matched)),
+        HttpAction::Respond(response) => Action::DirectResponse(direct_response(response)),
+    });
+    route.request_headers_to_add = headers::to_add(&request_headers);
+    route.request_headers_to_remove = headers::to_remove(&request_headers);
+    route.response_headers_to_add = headers::to_add(&response_headers);
+    route.response_headers_to_remove = headers::to_remove(&response_headers);
+    route
+}
+
+fn per_filter_config(fault: Option<Any>, cors: Option<Any>) -> BTreeMap<String, Any> {
+    let configs = [(listener::FAULT, fault), (listener::CORS, cors)];
+    configs.into_iter().filter_map(|(name, config)| Some((name.to_owned(), config?))).collect()
+}
+
+fn forward_action(forward: &HttpForward, matched: &HttpMatch) -> RouteAction {
+    let HttpForward { destinations, rewrite, policy, hash_keys, mirrors } = forward;
+    let leads_to_one = destinations.len() == 1;
+    let mut action = action(policy, leads_to_one && !hash_keys.is_empty());
+    action.hash_policy = hash_keys.iter().map(hash::compile).collect();
+    action.request_mirror_policies = mirrors.iter().map(mirror).collect();
+    let host = match (destinations.as_slice(), &rewrite.host) {
+        ([HttpDestination { host: Some(host), .. }], _) | (_, Some(HostRewrite::Literal(host))) => Some(host),
+        (_, None) => None,
+    };
+    action.host_rewrite_specifier = host.map(|host| HostRewriteSpecifier::HostRewriteLiteral(host.to_string()));
+    match rewrite.path.as_ref().map(|rewrite| path_rewrite(rewrite, matched)) {
+        None => {}
+        Some(Rewritten::Prefix(prefix)) => action.prefix_rewrite = prefix,
+        Some(Rewritten::Regex(regex)) => action.regex_rewrite = Some(regex),
+    }
+    action.cluster_specifier = Some(match destinations.as_slice() {
+        [only] => ClusterSpecifier::Cluster(only.target.to_string()),
+        several => ClusterSpecifier::WeightedClusters(WeightedCluster {
+            clusters: several.iter().map(cluster_weight).collect(),
+            ..Default::default()
+        }),
+    });
+    action
+}
+
+/// What a policy says of a route, whatever it leads to. The timeout is always written, since Envoy's own is 15 s;
+/// gRPC's own deadline may not be longer than it.
+pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
+    let RoutePolicy { timeout, retry } = policy;
+    let timeout = timeout.unwrap_or(Duration::ZERO);
+    RouteAction {
+        timeout: duration(timeout),
+        max_stream_duration: Some(MaxStreamDuration {
+            grpc_timeout_header_max: duration(timeout),
+            ..Default::default()
+        }),
+        retry_policy: retry.as_ref().map(|retry| retry::compile(retry, hashes_to_one)),
+        ..Default::default()
+    }
+}
+
+fn cluster_weight(destination: &HttpDestination) -> ClusterWeight {
+    let HttpDestination { target, weight, request_headers, response_headers, host } = destination;
+    ClusterWeight {
+        name: target.to_string(),
+        weight: u32_value(*weight),
+        request_headers_to_add: headers::to_add(&[request_headers]),
+        request_headers_to_remove: headers::to_remove(&[request_headers]),
+        response_headers_to_add: headers::to_add(&[response_headers]),
+        response_headers_to_remove: headers::to_remove(&[response_headers]),
+        host_rewrite_specifier: host
+            .as_ref()
+            .map(|host| weighted_cluster::cluster_weight::HostRewriteSpecifier::HostRewriteLiteral(host.to_string())),
+        ..Default::default()
+    }
+}
+
+fn mirror(mirror: &Mirror) -> RequestMirrorPolicy {
+    let Mirror { cluster, percent } = mirror;
+    RequestMirrorPolicy {
+        cluster: cluster.to_string(),
+        runtime_fraction: Some(RuntimeFractionalPercent {
+            default_value: Some(millionths(*percent)),
+            runtime_key: String::new(),
+        }),
+        trace_sampled: bool_value(false),
+        ..Default::default()
+    }
+}
+
+/// How Envoy is told of another path.
+enum Rewritten {
+    /// In place of what the match covered: the prefix, or the whole path.
+    Prefix(String),
+    Regex(RegexMatchAndSubstitute),
+}
+
+fn path_rewrite(rewrite: &PathRewrite, matched: &HttpMatch) -> Rewritten {
+    match (rewrite, &matched.path) {
+        // `/foo` replaced by `/` would make `//bar` of `/foo/bar`.
+        (PathRewrite::MatchedPart(new), PathMatch::SeparatedPrefix(prefix)) if new.trim_end_matches('/').is_empty() => {
+            let case = if matched.path_ignores_case { "(?i)" } else { "" };
+            Rewritten::Regex(substitute(&format!("{case}^{}/?", matching::quoted(prefix)), "/"))
+        }
+        (PathRewrite::MatchedPart(new), PathMatch::SeparatedPrefix(_)) => {
+            Rewritten::Prefix(new.trim_end_matches('/').to_owned())
+        }
+        (PathRewrite::MatchedPart(new), _) => Rewritten::Prefix(new.to_string()),
+        // Of these matches Envoy replaces the whole path.
+        (PathRewrite::Whole(new), PathMatch::Exact(_) | PathMatch::Regex(_)) => Rewritten::Prefix(new.to_string()),
+        (PathRewrite::Whole(new), _) => Rewritten::Regex(substitute("^.*$", &new.replace('\\', r"\\"))),
+        (PathRewrite::Regex { pattern, substitution }, _) => Rewritten::Regex(substitute(pattern, substitution)),
+    }
+}
+
+fn substitute(pattern: &str, substitution: &str) -> RegexMatchAndSubstitute {
+    RegexMatchAndSubstitute { pattern: Some(matching::regex(pattern)), substitution: substitution.to_owned() }
+}
+
+fn redirect_action(redirect: &Redirect, matched: &HttpMatch) -> RedirectAction {
+    let Redirect { scheme, host, port, path, status } = redirect;
+    let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
+    RedirectAction {
+        host_redirect: text(host),
+        port_redirect: port.map_or(0, |port| port.get().into()),
+        scheme_rewrite_specifier: scheme
+            .as_ref()
+            .map(|scheme| SchemeRewriteSpecifier::SchemeRedirect(scheme.to_string())),
+        path_rewrite_specifier: path.as_ref().map(|path| match path {
+            PathRewrite::Whole(path) => PathRewriteSpecifier::PathRedirect(path.to_string()),
+            PathRewrite::MatchedPart(_) | PathRewrite::Regex { .. } => match path_rewrite(path, matched) {
+                Rewritten::Prefix(prefix) => PathRewriteSpecifier::PrefixRewrite(prefix),
+                Rewritten::Regex(regex) => PathRewriteSpecifier::RegexRewrite(regex),
+            },
+        }),
+        response_code: match status {
+            302 => RedirectResponseCode::Found,
+            303 => RedirectResponseCode::SeeOther,
+            307 => RedirectResponseCode::TemporaryRedirect,
+            308 => RedirectResponseCode::PermanentRedirect,
+            _ => RedirectResponseCode::MovedPermanently,
+        }
+        .into(),
+        strip_query: false,
+    }
+}
+
+fn direct_response(response: &DirectResponse) -> DirectResponseAction {
+    let DirectResponse { status, body } = response;
+    // Text is written as text, so that people can read it in `/config_dump`.
+    let specifier = body.as_deref().map(|body| match std::str::from_utf8(body) {
+        Ok(text) => data_source::Specifier::InlineString(text.to_owned()),
+        Err(_) => data_source::Specifier::InlineBytes(bytes::Bytes::copy_from_slice(body)),
+    });
+    DirectResponseAction {
+        status: (*status).into(),
+        body: specifier.map(|specifier| DataSource { specifier: Some(specifier), ..Default::default() }),
+        ..Default::default()
+    }
+}

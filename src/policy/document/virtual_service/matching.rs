@@ -1,0 +1,116 @@
+//! What rules look at.
+
+use std::num::NonZeroU16;
+
+use serde::Deserialize;
+
+use crate::{policy::document::regex::Regex, yaml::UniqueMap};
+
+/// What of a request a rule looks at; all of it must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HttpMatchRequest {
+    /// For people.
+    pub name: Option<String>,
+    /// The path, without the query; `prefix` compares characters, so that `/api` matches `/apis`.
+    ///
+    /// - envoy: `match.path`, `match.prefix`, `match.safe_regex`
+    /// - example: `{ prefix: /api }`
+    pub uri: Option<StringMatch>,
+    /// `http` or `https`.
+    ///
+    /// - envoy: `match.headers` of `:scheme`
+    pub scheme: Option<StringMatch>,
+    /// The method.
+    ///
+    /// - envoy: `match.headers` of `:method`
+    pub method: Option<StringMatch>,
+    /// The host the client wrote, with the port where it wrote one.
+    ///
+    /// - envoy: `match.headers` of `:authority`
+    pub authority: Option<StringMatch>,
+    /// Headers by name; a name alone (`{}`) asks whether it is there.
+    ///
+    /// - envoy: `match.headers`
+    /// - example: `{ end-user: { exact: jason } }`
+    pub headers: UniqueMap<String, Option<StringMatch>>,
+    /// The port that was dialled.
+    pub port: Option<NonZeroU16>,
+    /// Labels of the client's workload, as its `node.metadata.LABELS` has them.
+    pub source_labels: UniqueMap<String, String>,
+    /// Where this match applies; replaces the document's `gateways`.
+    pub gateways: Vec<String>,
+    /// Query parameters by name; a name alone (`{}`) asks whether it is there.
+    ///
+    /// - envoy: `match.query_parameters`
+    pub query_params: UniqueMap<String, Option<StringMatch>>,
+    /// Whether `uri` ignores case; only `exact` and `prefix`.
+    ///
+    /// - default: `false`
+    /// - envoy: `match.case_sensitive`
+    pub ignore_uri_case: bool,
+    /// Headers that must not be as described.
+    ///
+    /// - envoy: `match.headers[].invert_match`
+    pub without_headers: UniqueMap<String, Option<StringMatch>>,
+    /// The namespace of the client's workload.
+    pub source_namespace: Option<String>,
+    /// A word for statistics of this match's route.
+    ///
+    /// - envoy: `stat_prefix`
+    pub stat_prefix: Option<String>,
+}
+
+/// How a text is compared; one of the three.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StringMatch {
+    /// All of it.
+    pub exact: Option<String>,
+    /// It begins with these characters.
+    pub prefix: Option<String>,
+    /// All of it, as a regular expression (RE2).
+    pub regex: Option<Regex>,
+}
+
+/// What of a connection a rule of `tcp` looks at; all of it must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct L4MatchAttributes {
+    /// The address that was dialled is in one of these.
+    ///
+    /// - envoy: `filter_chain_match.prefix_ranges`
+    /// - example: `[10.0.0.0/8]`
+    pub destination_subnets: Vec<super::CidrBlock>,
+    /// The port that was dialled.
+    pub port: Option<NonZeroU16>,
+    /// Labels of the client's workload.
+    pub source_labels: UniqueMap<String, String>,
+    /// Where this match applies; replaces the document's `gateways`.
+    pub gateways: Vec<String>,
+    /// The namespace of the client's workload.
+    pub source_namespace: Option<String>,
+}
+
+/// What of a connection a rule of `tls` looks at; all of it must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TlsMatchAttributes {
+    /// The name in the ClientHello is one of these; each is one of the document's hosts or fits one.
+    ///
+    /// - envoy: `filter_chain_match.server_names`
+    /// - example: `[db.shop.svc.cluster.local]`
+    pub sni_hosts: Vec<String>,
+    /// The address that was dialled is in one of these.
+    ///
+    /// - envoy: `filter_chain_match.prefix_ranges`
+    pub destination_subnets: Vec<super::CidrBlock>,
+    /// The port that was dialled.
+    pub port: Option<NonZeroU16>,
+    /// Labels of the client's workload.
+    pub source_labels: UniqueMap<String, String>,
+    /// Where this match applies; replaces the document's `gateways`.
+    pub gateways: Vec<String>,
+    /// The namespace of the client's workload.
+    pub source_namespace: Option<String>,
+}
