@@ -37,5 +37,6 @@ pub mod policy;
 pub mod proto;
 pub mod publish;
 pub mod resources;
+pub mod schema;
 pub mod xds;
 pub mod yaml;

@@ -44,6 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("xds", &["publish", "resources", "model", "proto"]),
     ("admin", &["publish", "xds", "resources", "catalog", "control", "model", "diagnostic"]),
     ("proto", &[]),
+    // Which types are written by people, and how to say what they may hold.
+    ("schema", &["policy", "config", "discovery", "yaml", "diagnostic"]),
 ];
 
 /// Rooms, or files of a room, that are functions of values.
@@ -55,6 +57,7 @@ const PURE: &[&str] = &[
     "catalog",
     "resources",
     "compile",
+    "schema",
     "control/world.rs",
     "control/by_namespace.rs",
     "xds/session.rs",

@@ -10,6 +10,7 @@ mod inputs;
 mod node;
 mod output;
 mod render;
+mod schema;
 mod serve;
 mod validate;
 mod why;
@@ -34,6 +35,7 @@ enum Command {
     Why(why::WhyCommand),
     Hosts(hosts::Hosts),
     Bootstrap(bootstrap::Bootstrap),
+    Schema(schema::SchemaCommand),
     Completions(completions::Completions),
 }
 
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Why(why) => why.run(),
         Command::Hosts(hosts) => hosts.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Schema(schema) => schema.run(),
         Command::Completions(completions) => completions.run(),
     };
     match outcome {

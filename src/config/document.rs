@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{Config, Guard, Push, SourceConfig, Tls};
 use crate::{
     diagnostic::{Diagnostic, SourceFile},
-    yaml::{self, invalid},
+    yaml::{self, invalid, scalar_schema},
 };
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Written {
+pub(super) struct Written {
     xds: WrittenXds,
     admin: WrittenAdmin,
     discovery: Vec<WrittenSource>,
@@ -27,14 +28,14 @@ struct Written {
     guard: WrittenGuard,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenXds {
     listen: Option<WrittenAddress>,
     tls: Option<WrittenTls>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenTls {
     cert: PathBuf,
@@ -43,13 +44,13 @@ struct WrittenTls {
     client_ca: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenAdmin {
     listen: Option<WrittenAddress>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenSource {
     file: Option<WrittenPath>,
@@ -60,26 +61,26 @@ struct WrittenSource {
     registry: Option<NotYet>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenPath {
     path: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenPolicies {
     path: PathBuf,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenPush {
     quiet: Option<WrittenDuration>,
     max_delay: Option<WrittenDuration>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenGuard {
     max_removed_percent: Option<u32>,
@@ -89,6 +90,12 @@ struct WrittenGuard {
 /// A duration as it is written everywhere: `20ms`, `1m30s`.
 #[derive(Debug, Clone, Copy)]
 struct WrittenDuration(Duration);
+
+scalar_schema!(WrittenDuration, {
+    "type": "string",
+    "pattern": r"^([0-9]+ ?[a-zµ]+ ?)+$",
+    "patternErrorMessage": "write a number with a unit, for example `20ms`, `30s` or `1m30s`",
+});
 
 impl<'de> Deserialize<'de> for WrittenDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -103,6 +110,12 @@ impl<'de> Deserialize<'de> for WrittenDuration {
 #[derive(Debug, Clone, Copy)]
 struct WrittenAddress(SocketAddr);
 
+scalar_schema!(WrittenAddress, {
+    "type": "string",
+    "pattern": r"^([0-9.]+|\[[0-9a-fA-F:.%]+\]):[0-9]{1,5}$",
+    "patternErrorMessage": "write an IP address and a port, for example `127.0.0.1:18000`",
+});
+
 impl<'de> Deserialize<'de> for WrittenAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -115,6 +128,12 @@ impl<'de> Deserialize<'de> for WrittenAddress {
 /// Part of the format, not built yet: refused, so that nobody believes it has an effect.
 #[derive(Debug)]
 enum NotYet {}
+
+scalar_schema!(NotYet, {
+    "not": {},
+    "doNotSuggest": true,
+    "errorMessage": "this is not available yet; the source there is: `file: { path: services.yaml }`",
+});
 
 impl<'de> Deserialize<'de> for NotYet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -13,7 +13,14 @@ use std::{
     time::Duration,
 };
 
+use schemars::{Schema, SchemaGenerator};
+
 use crate::diagnostic::{Diagnostic, SourceFile};
+
+/// Describes the file as written.
+pub fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<document::Written>()
+}
 
 /// The configuration, every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod de;
 mod decode;
 mod document;
 mod parse;
+mod schema;
 mod suggest;
 mod unique_map;
 
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub use document::Document;
 pub use parse::{Parsed, parse};
+pub(crate) use schema::scalar_schema;
 pub use suggest::{did_you_mean, nearest};
 pub use unique_map::UniqueMap;
 

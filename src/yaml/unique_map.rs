@@ -1,7 +1,8 @@
 //! A map whose keys stand once: the fast JSON path would else let the last of two win in silence.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -47,5 +48,25 @@ impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Deseria
         }
 
         deserializer.deserialize_map(Entries(PhantomData)).map(Self)
+    }
+}
+
+/// Keys are texts, whatever they are read into.
+impl<K, V: JsonSchema> JsonSchema for UniqueMap<K, V> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Map_of_{}", V::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut values = generator.subschema_for::<V>().to_value();
+        // A text is read as written, quoted or not: `version: 1.10` is one.
+        if values["type"] == "string" {
+            values["type"] = serde_json::json!(["string", "number", "boolean"]);
+        }
+        json_schema!({ "type": "object", "additionalProperties": values })
     }
 }

@@ -2,18 +2,19 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::yaml::UniqueMap;
 
 /// A snapshot file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SnapshotFile {
     pub services: Vec<WrittenService>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenService {
     pub name: String,
@@ -26,7 +27,7 @@ pub(super) struct WrittenService {
     pub endpoints: Vec<WrittenEndpoint>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenPort {
     pub name: String,
@@ -36,7 +37,7 @@ pub(super) struct WrittenPort {
     pub listen: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum WrittenProtocol {
     Http,
@@ -46,7 +47,7 @@ pub(super) enum WrittenProtocol {
     Tls,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenEndpoint {
     pub address: String,
@@ -62,7 +63,7 @@ pub(super) struct WrittenEndpoint {
     pub labels: UniqueMap<String, String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenLocality {
     pub region: String,
@@ -70,7 +71,7 @@ pub(super) struct WrittenLocality {
     pub subzone: String,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum WrittenHealth {
     #[default]

@@ -9,6 +9,7 @@ mod read;
 
 use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
+use schemars::{Schema, SchemaGenerator};
 use tokio::sync::watch;
 
 pub use files::Files;
@@ -16,6 +17,11 @@ pub use read::read;
 
 use super::{Slice, Source, SourceError};
 use crate::files::{self as watched_files, Rereader, Watching};
+
+/// Describes a snapshot file as written.
+pub fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<document::SnapshotFile>()
+}
 
 /// A file or folder of service snapshots.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! `Dependencies`: which services a workload calls. Its sidecars are sent these and no others.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::traffic_policy::Pattern;
 use crate::{diagnostic::Diagnostic, yaml};
 
 /// `spec` of `Dependencies`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dependencies {
     /// `node.cluster` of the sidecars, or a pattern. Documents for one workload unite; one that names it replaces

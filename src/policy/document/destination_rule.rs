@@ -1,5 +1,6 @@
 //! Istio's `DestinationRule`, read unmodified. What we do not support is refused by name.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// `spec` of a `DestinationRule`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DestinationRule {
     /// A short name, a full name, or a wildcard `*.shop.svc.cluster.local`.
@@ -33,7 +34,7 @@ pub struct DestinationRule {
 }
 
 /// `trafficPolicy`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RulePolicy {
     /// The blocks.
@@ -54,7 +55,7 @@ pub struct RulePolicy {
 }
 
 /// An entry of `portLevelSettings`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PortPolicy {
     /// Which port.
@@ -74,7 +75,7 @@ pub struct PortPolicy {
 }
 
 /// `port` of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PortSelector {
     /// By number.
@@ -82,7 +83,7 @@ pub struct PortSelector {
 }
 
 /// An entry of `subsets`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RuleSubset {
     /// What rules call it.

@@ -5,16 +5,17 @@ use std::{
     sync::Arc,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{export_to::is_dns_label, scalar::Unsupported};
 use crate::{
     model::{ListenerPorts, MeshSettings, mesh::AddressRange},
-    yaml::invalid,
+    yaml::{invalid, scalar_schema},
 };
 
 /// `spec` of a `Mesh`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Mesh {
     outbound: Outbound,
@@ -31,7 +32,7 @@ pub struct Mesh {
     default_traffic_policy: Option<Unsupported>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Outbound {
     address: Option<IpAddr>,
@@ -39,7 +40,7 @@ struct Outbound {
     listeners: Option<Listeners>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum Listeners {
     Tcp,
@@ -47,13 +48,13 @@ enum Listeners {
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum OutboundTraffic {
     RegistryOnly,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AccessLog {
     path: String,
@@ -61,6 +62,12 @@ struct AccessLog {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Addresses(AddressRange);
+
+scalar_schema!(Addresses, {
+    "type": "string",
+    "pattern": r"^([0-9]{1,3}\.){3}[0-9]{1,3}/([12]?[0-9]|30)$",
+    "patternErrorMessage": "write an IPv4 network with a prefix of at most 30 bits, for example `127.64.0.0/10`",
+});
 
 impl<'de> Deserialize<'de> for Addresses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -16,6 +16,7 @@ pub mod virtual_service;
 
 use std::{fmt, sync::Arc};
 
+use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
@@ -49,6 +50,33 @@ const KINDS: &[(&str, &[&str], Support)] = &[
 enum Support {
     Full,
     NotYet,
+}
+
+/// A kind of document, for those who describe it.
+#[derive(Debug, Clone, Copy)]
+pub struct KindSchema {
+    /// For example `TrafficPolicy`.
+    pub name: &'static str,
+    /// The `apiVersion`s it is read in.
+    pub versions: &'static [&'static str],
+    /// Describes its `spec`.
+    pub spec: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// The kinds that are supported.
+pub fn kinds() -> impl Iterator<Item = KindSchema> {
+    let supported = KINDS.iter().filter(|(.., support)| *support == Support::Full);
+    supported.map(|&(name, versions, _)| KindSchema { name, versions, spec: spec_schema(name) })
+}
+
+/// Beside [`read_document`]: what is read there is described here.
+fn spec_schema(kind: &str) -> fn(&mut SchemaGenerator) -> Schema {
+    match kind {
+        "TrafficPolicy" => SchemaGenerator::subschema_for::<TrafficPolicy>,
+        "DestinationRule" => SchemaGenerator::subschema_for::<DestinationRule>,
+        "Dependencies" => SchemaGenerator::subschema_for::<Dependencies>,
+        _ => SchemaGenerator::subschema_for::<Mesh>,
+    }
 }
 
 /// A document that was read.

@@ -4,7 +4,10 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{model::Decimal, yaml::invalid};
+use crate::{
+    model::Decimal,
+    yaml::{invalid, scalar_schema},
+};
 
 /// A duration as Istio and Go write it: `1h2m3.5s`, `100ms`, `0s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,13 @@ pub struct Span(pub Duration);
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 const UNITS: [(&str, f64); 6] = [("h", 3600.0), ("ms", 1e-3), ("m", 60.0), ("s", 1.0), ("us", 1e-6), ("ns", 1e-9)];
+
+scalar_schema!(Span, {
+    "type": "string",
+    "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|m|s|us|ns))+$",
+    "patternErrorMessage": "write a number with a unit, for example `1.5s`, `100ms` or `1m30s`",
+    "examples": ["1.5s", "100ms", "1m30s"],
+});
 
 impl Span {
     /// Reads the notation; the error is a sentence and a remedy.
@@ -71,6 +81,8 @@ impl<'de> Deserialize<'de> for Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percent(pub Decimal);
 
+scalar_schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100 });
+
 impl Serialize for Percent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0.to_f64())
@@ -90,6 +102,8 @@ impl<'de> Deserialize<'de> for Percent {
 /// A number that is not negative, fractions allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fraction(pub Decimal);
+
+scalar_schema!(Fraction, { "type": "number", "minimum": 0 });
 
 impl Serialize for Fraction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -130,6 +144,8 @@ macro_rules! bounded_number {
                 bounded(deserializer, &$bounds).map(Self)
             }
         }
+
+        scalar_schema!($type, { "type": "integer", "minimum": *($bounds).start(), "maximum": *($bounds).end() });
     };
 }
 
@@ -163,6 +179,8 @@ bounded_number! {
 #[serde(transparent)]
 pub struct TableSize(pub u64);
 
+scalar_schema!(TableSize, { "type": "integer", "minimum": 2, "maximum": 5_000_010 });
+
 impl<'de> Deserialize<'de> for TableSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let size = u64::deserialize(deserializer)?;
@@ -185,6 +203,12 @@ fn is_prime(number: u64) -> bool {
 /// A field that is read nowhere yet: refused, so that nobody believes it has an effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Unsupported {}
+
+scalar_schema!(Unsupported, {
+    "not": {},
+    "doNotSuggest": true,
+    "errorMessage": "this field is not supported yet: it would have no effect",
+});
 
 impl<'de> Deserialize<'de> for Unsupported {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,5 +1,6 @@
 //! `TrafficPolicy`: our own dialect. Settings for a target, optionally only as seen by some clients.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// `spec` of a `TrafficPolicy`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TrafficPolicy {
     /// Which services; absent = all.
@@ -38,7 +39,7 @@ pub struct TrafficPolicy {
 }
 
 /// Which services a policy is for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Target {
     /// A name or a pattern.
@@ -52,7 +53,7 @@ pub struct Target {
 }
 
 /// The workloads that a policy is for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Clients {
     /// Names or patterns.
@@ -62,6 +63,8 @@ pub struct Clients {
 /// A name or a pattern, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(pub NamePattern);
+
+yaml::scalar_schema!(Pattern, { "type": "string", "minLength": 1 });
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -77,6 +80,8 @@ impl<'de> Deserialize<'de> for Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subsets(pub SubsetName);
 
+yaml::scalar_schema!(Subsets, { "type": "string", "minLength": 1 });
+
 impl<'de> Deserialize<'de> for Subsets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -85,7 +90,7 @@ impl<'de> Deserialize<'de> for Subsets {
 }
 
 /// A subset: the endpoints that have all these labels.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Subset {
     /// What rules call it.
