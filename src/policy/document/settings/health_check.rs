@@ -158,6 +158,12 @@ impl HealthCheckMethod {
 #[serde(transparent)]
 pub struct HexText(pub String);
 
+crate::yaml::scalar_schema!(HexText, {
+    "type": "string",
+    "pattern": "^([0-9a-fA-F]{2})+$",
+    "patternErrorMessage": "write two hexadecimal digits for each byte, for example `50494E47` for PING",
+});
+
 impl<'de> Deserialize<'de> for HexText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -30,6 +30,9 @@ pub struct RetryOn {
     pub status_codes: Vec<u32>,
 }
 
+// A single status code may be written as a number.
+crate::yaml::scalar_schema!(RetryOn, { "type": ["string", "integer"] });
+
 /// What Envoy knows as `x-envoy-retry-on` and `x-envoy-retry-grpc-on` (its router filter's documentation).
 const RETRY_CONDITIONS: [&str; 19] = [
     "5xx",
