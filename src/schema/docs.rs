@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn values_of_texts_are_texts() {
-        let schema = documented(schemars::json_schema!({ "type": "string", "description": "It.\n\n- example: `1.10`" }));
+        let schema =
+            documented(schemars::json_schema!({ "type": "string", "description": "It.\n\n- example: `1.10`" }));
         assert_eq!(schema["examples"], json!(["1.10"]));
         let schema = documented(schemars::json_schema!({ "type": "number", "description": "It.\n\n- example: `1.5`" }));
         assert_eq!(schema["examples"], json!([1.5]));
@@ -257,7 +258,8 @@ mod tests {
 
     #[test]
     fn nothing_is_no_value() {
-        let schema = documented(schemars::json_schema!({ "anyOf": [{ "$ref": "#/definitions/A" }, { "type": "null" }] }));
+        let schema =
+            documented(schemars::json_schema!({ "anyOf": [{ "$ref": "#/definitions/A" }, { "type": "null" }] }));
         assert_eq!(schema, json!({ "$ref": "#/definitions/A" }));
         assert_eq!(documented(schemars::json_schema!({ "type": ["string", "null"] })), json!({ "type": "string" }));
     }
