@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `.` (the document's own namespace), `*` (all), names of namespaces; for services also `~` (none).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct ExportTo(pub Vec<String>);
 

@@ -94,6 +94,12 @@ impl<'de> Deserialize<'de> for Addresses {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RootNamespace(Arc<str>);
 
+scalar_schema!(RootNamespace, {
+    "type": "string",
+    "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+    "patternErrorMessage": "write a name of lower-case letters, digits and `-`, for example `istio-system`",
+});
+
 impl<'de> Deserialize<'de> for RootNamespace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
