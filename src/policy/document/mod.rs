@@ -33,24 +33,46 @@ const CHANCERY: &[&str] = &["chancery.dev/v1alpha1"];
 const ISTIO: &[&str] = &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
 const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1"];
 
-/// The kinds there are, with the versions each is read in, and how far it is supported.
-const KINDS: &[(&str, &[&str], Support)] = &[
-    ("TrafficPolicy", CHANCERY, Support::Full),
-    ("Dependencies", CHANCERY, Support::Full),
-    ("Mesh", CHANCERY, Support::Full),
-    ("DestinationRule", ISTIO, Support::Full),
-    ("VirtualService", ISTIO, Support::Full),
-    ("ServiceEntry", ISTIO, Support::NotYet),
-    ("Sidecar", ISTIO, Support::NotYet),
-    ("HTTPRoute", GATEWAY_API, Support::NotYet),
-    ("GRPCRoute", GATEWAY_API, Support::NotYet),
-];
+/// A kind of document: how it is read, and how what is read is described.
+struct Kind {
+    name: &'static str,
+    versions: &'static [&'static str],
+    support: Support,
+}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+type Read = fn(Arc<yaml::Document>, &str) -> ReadDocument;
+
 enum Support {
-    Full,
+    Full { read: Read, spec: fn(&mut SchemaGenerator) -> Schema },
     NotYet,
 }
+
+/// A kind that is read into the type of its name, checked by a function.
+macro_rules! kind {
+    ($name:ident, $versions:expr, $check:expr) => {
+        Kind {
+            name: stringify!($name),
+            versions: $versions,
+            support: Support::Full {
+                read: |source, kind| read_as::<$name>(source, kind, |spec| Body::$name(Box::new(spec)), $check),
+                spec: SchemaGenerator::subschema_for::<$name>,
+            },
+        }
+    };
+}
+
+/// The kinds there are, with the versions each is read in.
+const KINDS: &[Kind] = &[
+    kind!(TrafficPolicy, CHANCERY, traffic_policy::check),
+    kind!(Dependencies, CHANCERY, dependencies::check),
+    kind!(Mesh, CHANCERY, |_, _| Vec::new()),
+    kind!(DestinationRule, ISTIO, destination_rule::check),
+    kind!(VirtualService, ISTIO, virtual_service::check),
+    Kind { name: "ServiceEntry", versions: ISTIO, support: Support::NotYet },
+    Kind { name: "Sidecar", versions: ISTIO, support: Support::NotYet },
+    Kind { name: "HTTPRoute", versions: GATEWAY_API, support: Support::NotYet },
+    Kind { name: "GRPCRoute", versions: GATEWAY_API, support: Support::NotYet },
+];
 
 /// A kind of document, for those who describe it.
 #[derive(Debug, Clone, Copy)]
@@ -65,18 +87,10 @@ pub struct KindSchema {
 
 /// The kinds that are supported.
 pub fn kinds() -> impl Iterator<Item = KindSchema> {
-    let supported = KINDS.iter().filter(|(.., support)| *support == Support::Full);
-    supported.map(|&(name, versions, _)| KindSchema { name, versions, spec: spec_schema(name) })
-}
-
-/// Beside [`read_document`]: what is read there is described here.
-fn spec_schema(kind: &str) -> fn(&mut SchemaGenerator) -> Schema {
-    match kind {
-        "TrafficPolicy" => SchemaGenerator::subschema_for::<TrafficPolicy>,
-        "DestinationRule" => SchemaGenerator::subschema_for::<DestinationRule>,
-        "Dependencies" => SchemaGenerator::subschema_for::<Dependencies>,
-        _ => SchemaGenerator::subschema_for::<Mesh>,
-    }
+    KINDS.iter().filter_map(|&Kind { name, versions, ref support }| match support {
+        Support::Full { spec, read: _ } => Some(KindSchema { name, versions, spec: *spec }),
+        Support::NotYet => None,
+    })
 }
 
 /// A document that was read.
@@ -202,16 +216,8 @@ struct Envelope<T> {
 type ReadDocument = Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>>;
 
 fn read_document(source: Arc<yaml::Document>) -> ReadDocument {
-    let kind = supported_kind(&source).map_err(|problem| vec![problem])?;
-    match kind {
-        "TrafficPolicy" => read_as(source, kind, |spec| Body::TrafficPolicy(Box::new(spec)), traffic_policy::check),
-        "DestinationRule" => {
-            read_as(source, kind, |spec| Body::DestinationRule(Box::new(spec)), destination_rule::check)
-        }
-        "VirtualService" => read_as(source, kind, |spec| Body::VirtualService(Box::new(spec)), virtual_service::check),
-        "Dependencies" => read_as(source, kind, |spec| Body::Dependencies(Box::new(spec)), dependencies::check),
-        _ => read_as(source, kind, |spec| Body::Mesh(Box::new(spec)), |_: &Mesh, _| Vec::new()),
-    }
+    let (kind, read) = supported_kind(&source).map_err(|problem| vec![problem])?;
+    read(source, kind)
 }
 
 /// Reads a document of a known kind. `check` finds what types cannot: values that are wrong together.
@@ -240,19 +246,19 @@ pub(super) fn key_segment(key: &str) -> String {
 }
 
 /// The document's kind, if it is one that is supported, in a version that is.
-fn supported_kind(source: &yaml::Document) -> Result<&'static str, Diagnostic> {
+fn supported_kind(source: &yaml::Document) -> Result<(&'static str, Read), Diagnostic> {
     let Some(written) = source.text("kind") else {
         return Err(Diagnostic::error("missing-field", source.start(), "kind", "this document has no `kind`")
             .remedy("a policy document has `apiVersion`, `kind`, `metadata` and `spec`"));
     };
-    let Some(&(kind, versions, support)) = KINDS.iter().find(|(kind, ..)| *kind == written) else {
+    let Some(&Kind { name: kind, versions, ref support }) = KINDS.iter().find(|kind| kind.name == written) else {
         let problem = Diagnostic::error(
             "unknown-kind",
             source.place("kind"),
             "kind",
             format!("`{written}` is no kind of policy"),
         );
-        let remedy = did_you_mean(written, KINDS.iter().map(|(kind, ..)| *kind));
+        let remedy = did_you_mean(written, KINDS.iter().map(|kind| kind.name));
         return Err(Diagnostic { remedy, ..problem });
     };
     let version = source.text("apiVersion").unwrap_or_default();
@@ -262,7 +268,7 @@ fn supported_kind(source: &yaml::Document) -> Result<&'static str, Diagnostic> {
         return Err(problem.remedy(format!("write one of: {}", versions.join(", "))));
     }
     match support {
-        Support::Full => Ok(kind),
+        Support::Full { read, spec: _ } => Ok((kind, *read)),
         Support::NotYet => {
             let message = format!("a {kind} is not supported yet");
             let problem = Diagnostic::error("unsupported", source.place("kind"), "kind", message);

@@ -7,12 +7,14 @@
 use regex_syntax::ast::{self, Ast, ClassSetItem, Flag, FlagsItemKind, LiteralKind, RepetitionKind, RepetitionRange};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::yaml::invalid;
+use crate::yaml::{invalid, scalar_schema};
 
 /// A pattern that compiles. Istio's `*` alone is let through: of a header it asks whether it is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Regex(pub String);
+
+scalar_schema!(Regex, { "type": "string" });
 
 /// What is no pattern, and asks of a header whether it is there.
 pub const ANYTHING: &str = "*";

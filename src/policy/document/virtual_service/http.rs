@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{Destination, HttpMatchRequest, StringMatch};
@@ -11,11 +12,11 @@ use crate::{
         scalar::{Count, Percent, Span, Unsupported},
         settings::RetryOn,
     },
-    yaml::{UniqueMap, did_you_mean, invalid},
+    yaml::{UniqueMap, did_you_mean, invalid, scalar_schema},
 };
 
 /// A rule for requests.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpRoute {
     /// What Envoy and `why` call it.
@@ -83,7 +84,7 @@ pub struct HttpRoute {
 }
 
 /// One of the places a request can go to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpRouteDestination {
     /// Where.
@@ -99,7 +100,7 @@ pub struct HttpRouteDestination {
 }
 
 /// Changes of headers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Headers {
     /// Before a request leaves.
@@ -109,7 +110,7 @@ pub struct Headers {
 }
 
 /// What is changed; removed first, then set, then added.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HeaderOperations {
     /// Instead of what is there. Of a request, `:authority` or `host` is the host that the endpoint sees.
@@ -121,7 +122,7 @@ pub struct HeaderOperations {
 }
 
 /// Tell the client to go elsewhere; what is absent stays as the client wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpRedirect {
     /// The whole path; it may have a query.
@@ -150,7 +151,7 @@ pub struct HttpRedirect {
 }
 
 /// Where a redirect's port comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum DerivePort {
     /// The scheme's own.
     #[serde(rename = "FROM_PROTOCOL_DEFAULT")]
@@ -161,7 +162,7 @@ pub enum DerivePort {
 }
 
 /// Answer at once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpDirectResponse {
     /// The status, 200 to 599.
@@ -176,7 +177,7 @@ pub struct HttpDirectResponse {
 }
 
 /// A body; one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpBody {
     /// As text.
@@ -188,6 +189,8 @@ pub struct HttpBody {
 /// Bytes in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base64(pub Vec<u8>);
+
+scalar_schema!(Base64, { "type": "string", "pattern": "^[A-Za-z0-9+/_-]*=*$" });
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -221,7 +224,7 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The rules of another VirtualService.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Delegate {
     /// Its name.
@@ -232,7 +235,7 @@ pub struct Delegate {
 }
 
 /// What the endpoint sees instead of what the client wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpRewrite {
     /// In place of the match's prefix; where the match is no prefix, in place of the whole path.
@@ -250,7 +253,7 @@ pub struct HttpRewrite {
 }
 
 /// In place of what a pattern finds.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegexRewrite {
     /// What is replaced, wherever it is found (RE2).
@@ -261,7 +264,7 @@ pub struct RegexRewrite {
 }
 
 /// When to try again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpRetry {
     /// How many times more; 0 = never, and then nothing else is said.
@@ -297,7 +300,7 @@ pub struct HttpRetry {
 }
 
 /// Failures on purpose.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpFaultInjection {
     /// Wait before the request goes on.
@@ -307,7 +310,7 @@ pub struct HttpFaultInjection {
 }
 
 /// Wait before the request goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Delay {
     /// Istio's older form of `percentage`.
@@ -320,7 +323,7 @@ pub struct Delay {
 }
 
 /// Answer with an error.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Abort {
     /// With this status, 200 to 599.
@@ -357,6 +360,8 @@ const GRPC_STATUSES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+scalar_schema!(GrpcStatus, { "type": "string", "enum": GRPC_STATUSES });
+
 impl<'de> Deserialize<'de> for GrpcStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -371,7 +376,7 @@ impl<'de> Deserialize<'de> for GrpcStatus {
 }
 
 /// A share in percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PercentValue {
     /// From 0 to 100, fractions allowed.
@@ -379,7 +384,7 @@ pub struct PercentValue {
 }
 
 /// A place for copies of requests.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpMirrorPolicy {
     /// Where.
@@ -392,7 +397,7 @@ pub struct HttpMirrorPolicy {
 }
 
 /// Cross-origin requests of browsers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CorsPolicy {
     /// Istio's older form of `allowOrigins`, each exact.
@@ -416,7 +421,7 @@ pub struct CorsPolicy {
 }
 
 /// What becomes of a preflight from an origin that is not allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum UnmatchedPreflights {
     /// The same as FORWARD.
     #[serde(rename = "UNSPECIFIED")]

@@ -1,12 +1,13 @@
 //! Rules for connections.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{Destination, L4MatchAttributes, TlsMatchAttributes};
 use crate::{model::policy::routing::Subnet, yaml::invalid};
 
 /// A rule for connections to tls ports.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TlsRoute {
     /// It matches where one of these does.
@@ -17,7 +18,7 @@ pub struct TlsRoute {
 }
 
 /// A rule for connections.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TcpRoute {
     /// It matches where one of these does; none = every connection.
@@ -28,7 +29,7 @@ pub struct TcpRoute {
 }
 
 /// One of the places a connection can go to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RouteDestination {
     /// Where.
@@ -41,6 +42,8 @@ pub struct RouteDestination {
 /// A block of addresses: `10.0.0.0/8`, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CidrBlock(pub Subnet);
+
+crate::yaml::scalar_schema!(CidrBlock, { "type": "string", "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" });
 
 impl<'de> Deserialize<'de> for CidrBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

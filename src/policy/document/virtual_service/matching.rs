@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU16;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{policy::document::regex::Regex, yaml::UniqueMap};
 
 /// What of a request a rule looks at; all of it must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpMatchRequest {
     /// For people.
@@ -62,7 +63,7 @@ pub struct HttpMatchRequest {
 }
 
 /// How a text is compared; one of the three.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StringMatch {
     /// All of it.
@@ -74,7 +75,7 @@ pub struct StringMatch {
 }
 
 /// What of a connection a rule of `tcp` looks at; all of it must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct L4MatchAttributes {
     /// The address that was dialled is in one of these.
@@ -93,7 +94,7 @@ pub struct L4MatchAttributes {
 }
 
 /// What of a connection a rule of `tls` looks at; all of it must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TlsMatchAttributes {
     /// The name in the ClientHello is one of these; each is one of the document's hosts or fits one.

@@ -5,6 +5,7 @@ mod http;
 mod l4;
 mod matching;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::check::check;
@@ -16,7 +17,7 @@ use crate::model::SubsetName;
 pub const MESH_GATEWAY: &str = "mesh";
 
 /// `spec` of a `VirtualService`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct VirtualService {
     /// The services whose traffic it routes: short names, full names, or wildcards. None = it is routed to by the
@@ -60,7 +61,7 @@ pub fn names_mesh(gateways: &[String]) -> bool {
 }
 
 /// A place that traffic is led to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Destination {
     /// A short name (in the document's namespace), or a full name.
@@ -79,6 +80,8 @@ pub struct Destination {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subset(pub SubsetName);
 
+crate::yaml::scalar_schema!(Subset, { "type": "string", "minLength": 1 });
+
 impl<'de> Deserialize<'de> for Subset {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -87,7 +90,7 @@ impl<'de> Deserialize<'de> for Subset {
 }
 
 /// A port, by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PortNumber {
     /// Its number.
