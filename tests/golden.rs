@@ -62,6 +62,11 @@ impl Case {
             id: "golden".into(),
             workload: value("service=").into(),
             namespace: value("namespace=").into(),
+            labels: value("labels=")
+                .split_once(':')
+                .map(|(key, value)| (key.into(), value.into()))
+                .into_iter()
+                .collect(),
             locality: Locality::parse(&value("locality=")),
             kind: ClientKind::Envoy,
             role: Role::Sidecar,
@@ -170,10 +175,14 @@ fn static_bootstrap(snapshot: &Value) -> String {
     let listeners: Vec<Value> = list("listeners")
         .into_iter()
         .map(|mut listener| {
-            for filter in listener["filter_chains"][0]["filters"].as_array_mut().unwrap() {
+            let chains = listener["filter_chains"].as_array_mut().unwrap().iter_mut();
+            for filter in chains.flat_map(|chain| chain["filters"].as_array_mut().unwrap()) {
                 let config = filter["typed_config"].as_object_mut().unwrap();
                 if let Some(rds) = config.remove("rds") {
-                    config.insert("route_config".into(), routes[rds["route_config_name"].as_str().unwrap()].clone());
+                    let mut routes = routes[rds["route_config_name"].as_str().unwrap()].clone();
+                    // Over RDS a route may lead to a cluster that is not there.
+                    routes["validate_clusters"] = json!(false);
+                    config.insert("route_config".into(), routes);
                 }
             }
             listener

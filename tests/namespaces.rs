@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chancery::{
     control::World,
-    model::{ClientKind, Locality, NodeGroup, Proxy, Role, policy::PolicyKey},
+    model::{ClientKind, Labels, Locality, NodeGroup, Proxy, Role, policy::PolicyKey},
 };
 use support::world::world;
 
@@ -33,6 +33,7 @@ fn proxy(namespace: &str, workload: &str) -> Proxy {
         id: "p".into(),
         workload: workload.into(),
         namespace: namespace.into(),
+        labels: Labels::new(),
         locality: Locality::default(),
         kind: ClientKind::Envoy,
         role: Role::Sidecar,

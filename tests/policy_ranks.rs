@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chancery::{
     model::{ClientView, NamePattern, policy::PolicyKey},
@@ -64,7 +64,8 @@ fn clients_see_what_is_meant_for_them() {
         policy("a", "service: pay-card", "timeout: 1s"),
         policy("b", "service: pay-card", "clients: { services: [ \"batch-*\" ] }, timeout: 9s"),
     ];
-    let batch = ClientView { selectors: [NamePattern::new("batch-*")].into(), namespace: None };
+    let batch =
+        ClientView { selectors: [NamePattern::new("batch-*")].into(), namespace: None, labels: BTreeSet::new() };
     assert_eq!(timeout(&documents, &ClientView::default()).0, 1);
     assert_eq!(timeout(&documents, &batch).0, 9);
 }

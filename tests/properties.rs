@@ -17,16 +17,16 @@ use support::world::{catalog, source};
 struct Facts {
     services: Vec<(u8, u8, Vec<u8>)>,
     policies: Vec<(u8, u8)>,
+    /// The routed service, where its rules lead, and their form.
+    routes: Vec<(u8, u8, u8)>,
     listeners: u8,
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
     let service = (0_u8..6, 0_u8..4, vec(1_u8..6, 0..4));
-    (vec(service, 0..6), vec((0_u8..7, 0_u8..5), 0..4), 0_u8..3).prop_map(|(services, policies, listeners)| Facts {
-        services,
-        policies,
-        listeners,
-    })
+    let routes = vec((0_u8..6, 0_u8..7, 0_u8..6), 0..4);
+    (vec(service, 0..6), vec((0_u8..7, 0_u8..5), 0..4), routes, 0_u8..3)
+        .prop_map(|(services, policies, routes, listeners)| Facts { services, policies, routes, listeners })
 }
 
 impl Facts {
@@ -77,6 +77,27 @@ impl Facts {
             }
             text.push_str(&format!("---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: p{target} }}\nspec: {{ target: {target_text}, {what} }}\n"));
         }
+        // A seventh service is never there; of two documents for one the first by name counts.
+        for (index, (service, to, form)) in self.routes.iter().enumerate() {
+            let rules = [
+                format!("http: [ {{ route: [ {{ destination: {{ host: s{to} }} }} ] }} ]"),
+                format!(
+                    "http: [ {{ match: [ {{ uri: {{ prefix: /a }} }} ], route: [ {{ destination: {{ host: s{to}, subset: one }} }} ] }} ]"
+                ),
+                format!(
+                    "http: [ {{ route: [ {{ destination: {{ host: s{to} }}, weight: 1 }}, {{ destination: {{ host: s{service} }}, weight: 3 }} ] }} ]"
+                ),
+                format!(
+                    "http: [ {{ mirror: {{ host: s{to} }}, timeout: {to}s, route: [ {{ destination: {{ host: s{service} }} }} ] }} ]"
+                ),
+                format!("tcp: [ {{ route: [ {{ destination: {{ host: s{to} }} }} ] }} ]"),
+                format!(
+                    "http: [ {{ match: [ {{ sourceNamespace: n{to} }} ], route: [ {{ destination: {{ host: s{to} }} }} ] }} ]"
+                ),
+            ];
+            let rules = &rules[*form as usize];
+            text.push_str(&format!("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{ name: v{index} }}\nspec: {{ hosts: [ s{service} ], {rules} }}\n"));
+        }
         text
     }
 }
@@ -84,7 +105,9 @@ impl Facts {
 fn groups() -> Vec<NodeGroup> {
     let own = NodeGroup { own: chancery::model::ServiceName::new("s1").ok(), ..NodeGroup::default() };
     let placed = NodeGroup { locality: Some(chancery::model::Locality::parse("eu/eu-1")), ..NodeGroup::default() };
-    vec![NodeGroup::default(), own, placed]
+    let scope = chancery::model::Scope(std::sync::Arc::new([chancery::model::NamePattern::new("s1")].into()));
+    let scoped = NodeGroup { scope: Some(scope), ..NodeGroup::default() };
+    vec![NodeGroup::default(), own, placed, scoped]
 }
 
 /// Names and bodies of one type.

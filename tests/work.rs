@@ -167,3 +167,53 @@ fn groups_that_differ_in_their_own_listeners_share_every_resource() {
     assert!(first.set(ResourceType::Listener).get("service-1:80").is_none());
     assert!(second.set(ResourceType::Listener).get("service-1:80").is_some());
 }
+
+const ROUTES: &str = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: one }\n\
+    spec: { hosts: [ service-1 ], http: [ { timeout: 1s, route: [ { destination: { host: service-2 } } ] } ] }\n---\n\
+    apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: other }\n\
+    spec: { hosts: [ service-3 ], http: [ { route: [ { destination: { host: absent } } ] } ] }\n";
+
+#[test]
+fn rules_are_resolved_again_when_where_they_lead_changes_and_only_then() {
+    let (mut library, problems) = library(ROUTES);
+    assert!(!library.has_errors(), "{problems:#?}");
+    let mut facts = catalog(&services(100, None));
+    let mut world = World::default();
+    let group = NodeGroup::default();
+    world.update(facts.clone(), library.policies().clone());
+    world.compile(&group);
+    let mut work = world.work();
+    let mut done = |world: &mut World| {
+        world.compile(&group);
+        let done = since(world.work(), work);
+        work = world.work();
+        done
+    };
+
+    // Endpoints of a service that is led to: nothing is resolved.
+    facts = next_catalog(&facts, &services(100, Some(2)));
+    world.update(facts.clone(), library.policies().clone());
+    assert_eq!(done(&mut world), Work { services_resolved: 0, units_compiled: 1, resources_encoded: 1 });
+
+    // The rules themselves: the one service they route.
+    library.update([&source("policies.yaml", &ROUTES.replace("timeout: 1s", "timeout: 2s"))]);
+    world.update(facts.clone(), library.policies().clone());
+    assert_eq!(done(&mut world).services_resolved, 1);
+
+    // What is said of the service that is led to: that one, and the one whose rules lead there.
+    let policy = "---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: { name: two }\n\
+        spec: { target: { service: service-2 }, retries: { attempts: 7 } }\n";
+    library.update([&source("policies.yaml", &format!("{ROUTES}{policy}"))]);
+    world.update(facts.clone(), library.policies().clone());
+    assert_eq!(done(&mut world).services_resolved, 2);
+    let routes = world.compile(&group).snapshot.to_json()["routes"].to_string();
+    assert!(routes.contains("\"num_retries\":7"), "the rule takes what is said of the service it leads to");
+
+    // A service that was missing comes: it, and the one whose rules lead there.
+    let absent = "  - name: absent\n    ports: [ { name: http, port: 80, protocol: http } ]\n    endpoints: []\n";
+    facts = next_catalog(&facts, &format!("{}{absent}", services(100, Some(2))));
+    world.update(facts, library.policies().clone());
+    assert_eq!(done(&mut world).services_resolved, 2);
+    let routes = world.compile(&group).snapshot.to_json()["routes"].to_string();
+    assert!(!routes.contains("nowhere"), "{routes}");
+}

@@ -113,12 +113,16 @@ fn address(host: &str, port: u16) -> Value {
 }
 
 fn node(proxy: &Proxy) -> Value {
-    let Proxy { id, workload, namespace, locality, kind: _, role: _ } = proxy;
+    let Proxy { id, workload, namespace, labels, locality, kind: _, role: _ } = proxy;
     // Envoy does not start without a cluster; a workload that is no service is known by its own id.
     let cluster = if workload.is_empty() { id } else { workload };
     let mut node = json!({ "id": &**id, "cluster": &**cluster, "locality": locality_json(locality) });
     if !namespace.is_empty() {
-        node["metadata"] = json!({ "NAMESPACE": &**namespace });
+        node["metadata"]["NAMESPACE"] = json!(&**namespace);
+    }
+    if !labels.is_empty() {
+        let labels = labels.iter().map(|(key, value)| (key.to_string(), json!(&**value)));
+        node["metadata"]["LABELS"] = labels.collect();
     }
     node
 }

@@ -1,6 +1,6 @@
 //! NODE on the command line: which proxy a command speaks about, the same everywhere.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -56,6 +56,8 @@ struct MetadataJson {
     #[serde(rename = "NAMESPACE")]
     namespace: String,
     role: String,
+    #[serde(rename = "LABELS")]
+    labels: BTreeMap<String, String>,
 }
 
 impl NodeArgs {
@@ -78,6 +80,12 @@ impl NodeArgs {
             id,
             workload: said(service, &json.cluster),
             namespace: said(namespace, &json.metadata.namespace),
+            labels: json
+                .metadata
+                .labels
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
             locality: match locality {
                 Some(locality) => Locality::parse(locality),
                 None => Locality::new(&json.locality.region, &json.locality.zone, &json.locality.sub_zone),

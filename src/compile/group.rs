@@ -13,8 +13,9 @@ use prost::Message;
 use super::{
     Compiled, Input, Problem, listener,
     memo::Memo,
+    reach::Reach,
     route,
-    unit::{Assignments, AssignmentsInput, Definition, DefinitionInput, route_configuration},
+    unit::{Assignments, AssignmentsInput, Definition, DefinitionInput, HostEntry, OwnListener, route_configuration},
 };
 use crate::{
     model::{CatalogEntry, ClientKind, NodeGroup, ResourceName, ServiceName, ServicePolicy},
@@ -28,6 +29,8 @@ pub(super) struct Group {
     input: Input,
     addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
     units: BTreeMap<ServiceName, Units>,
+    /// Only kept where the group is sent some services and not all.
+    reach: Reach,
     sets: PerType<Arc<ResourceSet>>,
     compiled: Compiled,
     fresh: bool,
@@ -38,6 +41,32 @@ struct Units {
     definition: Arc<Definition>,
     /// Absent where Envoy resolves the addresses.
     assignments: Option<Arc<Assignments>>,
+    presence: Presence,
+}
+
+/// As what a service is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// Applications dial it.
+    Dialled,
+    /// The routes of one that is dialled lead to it: it has neither a virtual host nor a listener.
+    LedTo,
+}
+
+impl Units {
+    fn virtual_hosts(&self) -> &[HostEntry] {
+        match self.presence {
+            Presence::Dialled => &self.definition.virtual_hosts,
+            Presence::LedTo => &[],
+        }
+    }
+
+    fn listeners(&self) -> &[OwnListener] {
+        match self.presence {
+            Presence::Dialled => &self.definition.listeners,
+            Presence::LedTo => &[],
+        }
+    }
 }
 
 /// Which of the resources made of all units together have to be made again.
@@ -54,6 +83,7 @@ impl Group {
             input: Input::default(),
             addresses: Arc::default(),
             units: BTreeMap::new(),
+            reach: Reach::default(),
             sets: PerType::default(),
             compiled: Compiled::default(),
             fresh: true,
@@ -80,8 +110,10 @@ impl Group {
         addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
     ) -> Compiled {
         let mesh_differs = self.fresh || *self.input.mesh != *input.mesh;
-        let changed = self.changed(input, &addresses, mesh_differs);
+        let mut changed = self.changed(input, &addresses, mesh_differs);
         self.input = input.clone();
+        let reached: Vec<ServiceName> = changed.iter().flat_map(|name| self.follow_routes(name)).collect();
+        changed.extend(reached);
         self.addresses = addresses;
         let mut stale = Stale { virtual_hosts: mesh_differs, listeners: mesh_differs };
         let mut sets = self.sets.clone();
@@ -140,6 +172,22 @@ impl Group {
         changed
     }
 
+    /// Looks again where a service's routes lead. Returns the services that are reached now and were not, or no longer.
+    fn follow_routes(&mut self, name: &ServiceName) -> Vec<ServiceName> {
+        let Some(scope) = &self.facts.scope else { return Vec::new() };
+        let policy = self.input.policies.get(name).filter(|_| scope.contains(name));
+        self.reach.set(name, policy.map(|policy| policy.leads_to(name)).unwrap_or_default())
+    }
+
+    /// As what a service is there, if it is.
+    fn presence(&self, name: &ServiceName) -> Option<Presence> {
+        match &self.facts.scope {
+            None => Some(Presence::Dialled),
+            Some(scope) if scope.contains(name) => Some(Presence::Dialled),
+            Some(_) => self.reach.contains(name).then_some(Presence::LedTo),
+        }
+    }
+
     /// Compiles a service's units anew, and puts their resources in the place of the old ones.
     fn replace(
         &mut self,
@@ -148,14 +196,13 @@ impl Group {
         sets: &mut PerType<Arc<ResourceSet>>,
         stale: &mut Stale,
     ) {
-        let in_scope = self.facts.scope.as_ref().is_none_or(|scope| scope.contains(name));
-        let new = match (self.input.catalog.get(name.as_str()), self.input.policies.get(name)) {
-            (Some(entry), Some(policy)) if in_scope => Some(self.units_of(name, entry, policy, memo)),
+        let new = match (self.input.catalog.get(name.as_str()), self.input.policies.get(name), self.presence(name)) {
+            (Some(entry), Some(policy), Some(presence)) => Some(self.units_of(name, entry, policy, presence, memo)),
             _ => None,
         };
         let old = self.units.remove(name);
         let same_definition = match (&old, &new) {
-            (Some(old), Some(new)) => Arc::ptr_eq(&old.definition, &new.definition),
+            (Some(old), Some(new)) => Arc::ptr_eq(&old.definition, &new.definition) && old.presence == new.presence,
             _ => false,
         };
         if !same_definition {
@@ -167,19 +214,14 @@ impl Group {
                 before.as_deref().map(|d| &*d.clusters),
                 after.as_deref().map(|d| &*d.clusters),
             );
-            let has_hosts = |d: &Option<Arc<Definition>>| d.as_ref().is_some_and(|d| !d.virtual_hosts.is_empty());
-            let has_listeners = |d: &Option<Arc<Definition>>| d.as_ref().is_some_and(|d| !d.listeners.is_empty());
-            let same_hosts = match (&before, &after) {
-                (Some(before), Some(after)) => {
-                    let encoded = |d: &Arc<Definition>| -> Vec<Bytes> {
-                        d.virtual_hosts.iter().map(|host| host.encoded.clone()).collect()
-                    };
-                    encoded(before) == encoded(after)
-                }
-                _ => false,
+            let hosts = |units: &Option<Units>| -> Vec<Bytes> {
+                let hosts = units.iter().flat_map(|units| units.virtual_hosts());
+                hosts.map(|host| host.encoded.clone()).collect()
             };
-            stale.virtual_hosts |= !same_hosts && (has_hosts(&before) || has_hosts(&after));
-            stale.listeners |= has_listeners(&before) || has_listeners(&after);
+            let has_listeners =
+                |units: &Option<Units>| units.as_ref().is_some_and(|units| !units.listeners().is_empty());
+            stale.virtual_hosts |= hosts(&old) != hosts(&new);
+            stale.listeners |= has_listeners(&old) || has_listeners(&new);
         }
         let assignments = |units: &Option<Units>| units.as_ref().and_then(|units| units.assignments.clone());
         let (before, after) = (assignments(&old), assignments(&new));
@@ -204,6 +246,7 @@ impl Group {
         name: &ServiceName,
         entry: &CatalogEntry,
         policy: &Arc<ServicePolicy>,
+        presence: Presence,
         memo: &mut Memo,
     ) -> Units {
         let needs_dns = entry.endpoints.needs_dns();
@@ -223,7 +266,7 @@ impl Group {
                 locality: self.facts.locality.clone().filter(|_| reads_locality),
             })
         });
-        Units { definition, assignments }
+        Units { definition, assignments, presence }
     }
 
     /// The routes of the HTTP listener: every virtual host, and an answer for authorities that nobody has. A domain
@@ -232,7 +275,7 @@ impl Group {
     fn outbound_routes(&self, problems: &mut Vec<Problem>) -> Resource {
         let mut domains = HashSet::new();
         let mut hosts: Vec<Bytes> = Vec::new();
-        for entry in self.units.values().flat_map(|units| &units.definition.virtual_hosts) {
+        for entry in self.units.values().flat_map(Units::virtual_hosts) {
             let mut host = None;
             for domain in &entry.message.domains {
                 if !domains.insert(domain.to_ascii_lowercase()) {
@@ -268,7 +311,7 @@ impl Group {
             }
         }
         let units = self.units.iter().filter(|(name, _)| Some(*name) != self.facts.own.as_ref());
-        for own in units.flat_map(|(_, units)| &units.definition.listeners) {
+        for own in units.flat_map(|(_, units)| units.listeners()) {
             if let Some(holder) = holders.get(&own.address) {
                 problems.push(Problem::AddressTaken {
                     listener: own.listener.name().clone(),

@@ -18,6 +18,7 @@ mod endpoints;
 mod group;
 mod listener;
 mod memo;
+mod reach;
 mod route;
 mod unit;
 mod wire;

@@ -50,7 +50,11 @@ impl ByNamespace {
             let answers = entry.map(|entry| policies.answers_by_namespace(&entry.service)).unwrap_or_default();
             let (mut problems, mut asked) = (BTreeSet::new(), BTreeSet::new());
             for namespace in entry.iter().flat_map(|_| answers.keys()) {
-                let view = ClientView { selectors: policies.selectors(), namespace: Some(namespace.clone()) };
+                let view = ClientView {
+                    selectors: policies.selectors(),
+                    namespace: Some(namespace.clone()),
+                    labels: policies.label_selectors(),
+                };
                 let answer = entry.map(|entry| policies.resolve(&entry.service, &view, catalog)).unwrap_or_default();
                 problems.extend(answer.problems);
                 asked.extend(answer.asked);

@@ -131,7 +131,14 @@ impl World {
 
     /// The two ends of what a client can see: only what is meant for all, and everything that is meant for some.
     fn views_for_problems(&self) -> [ClientView; 2] {
-        [ClientView::default(), ClientView { selectors: self.policies.selectors(), namespace: None }]
+        [
+            ClientView::default(),
+            ClientView {
+                selectors: self.policies.selectors(),
+                namespace: None,
+                labels: self.policies.label_selectors(),
+            },
+        ]
     }
 
     /// What was done so far.
@@ -173,6 +180,7 @@ impl World {
             with_listeners,
             locality: policies.locality_use(),
             dependencies: policies.dependencies(),
+            label_selectors: Arc::new(policies.label_selectors()),
             namespaces: by_namespace.namespaces().clone(),
         };
         if **grouping != new {

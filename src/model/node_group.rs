@@ -16,6 +16,7 @@ use super::{
     namespace::Namespaces,
     pattern::NamePattern,
     proxy::{ClientKind, Proxy},
+    service::Labels,
 };
 
 /// The facts that decide what a proxy is served.
@@ -52,6 +53,8 @@ pub struct ClientView {
     /// Its namespace, or the first by name of those whose clients get the same answers. Absent where its namespace
     /// distinguishes nothing.
     pub namespace: Option<Arc<str>>,
+    /// The label selectors of rules (`sourceLabels`) that match it.
+    pub labels: BTreeSet<Labels>,
 }
 
 /// Which facts about a proxy distinguish anything, given the present policies and services.
@@ -65,8 +68,15 @@ pub struct Grouping {
     pub locality: LocalityUse,
     /// What workloads call, as documents say.
     pub dependencies: Arc<BTreeMap<NamePattern, Scope>>,
+    /// Every selector of clients by their labels that a rule uses.
+    pub label_selectors: Arc<BTreeSet<Labels>>,
     /// The namespaces that distinguish something.
     pub namespaces: Arc<Namespaces>,
+}
+
+/// Whether all the labels wanted are there.
+fn has_labels(labels: &Labels, wanted: &Labels) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// Whether a policy reads where the client runs.
@@ -82,11 +92,15 @@ pub enum LocalityUse {
 impl Grouping {
     /// The group a proxy belongs to.
     pub fn group_of(&self, proxy: &Proxy) -> NodeGroup {
-        let Self { selectors, with_listeners, locality, dependencies: _, namespaces } = self;
+        let Self { selectors, with_listeners, locality, dependencies: _, label_selectors, namespaces } = self;
         let matching = selectors.iter().filter(|selector| selector.matches(&proxy.workload));
         NodeGroup {
             kind: proxy.kind,
-            view: ClientView { selectors: matching.cloned().collect(), namespace: namespaces.representative(proxy) },
+            view: ClientView {
+                selectors: matching.cloned().collect(),
+                namespace: namespaces.representative(proxy),
+                labels: label_selectors.iter().filter(|wanted| has_labels(&proxy.labels, wanted)).cloned().collect(),
+            },
             own: match proxy.kind {
                 ClientKind::Envoy => with_listeners.get(&*proxy.workload).cloned(),
                 ClientKind::Grpc => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::locality::Locality;
+use super::{locality::Locality, service::Labels};
 
 /// A sidecar or a gRPC client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,8 @@ pub struct Proxy {
     pub workload: Arc<str>,
     /// `node.metadata.NAMESPACE`; empty when it did not say.
     pub namespace: Arc<str>,
+    /// `node.metadata.LABELS`: the labels of the workload.
+    pub labels: Labels,
     /// `node.locality`: where it runs.
     pub locality: Locality,
     /// What it is.

@@ -86,7 +86,8 @@ fn traffic_policy(
             problems.push(warning(document, "spec.target.port", message, ports_there_are(&targeted)));
         }
         if let Some(subset) = subset {
-            let everyone = ClientView { selectors: policies.selectors(), namespace: None };
+            let everyone =
+                ClientView { selectors: policies.selectors(), namespace: None, labels: policies.label_selectors() };
             let defined = |entry: &&CatalogEntry| {
                 policies.resolve(&entry.service, &everyone, catalog).policy.subsets.contains_key(&subset.0)
             };

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    model::{ClientView, LocalityUse, MeshSettings, NamePattern, Scope, Service, SubsetName, service::Port},
+    model::{ClientView, Labels, LocalityUse, MeshSettings, NamePattern, Scope, Service, SubsetName, service::Port},
 };
 
 /// Every policy in force. Equal sets mean the same, wherever their documents stand.
@@ -113,6 +113,11 @@ impl PolicySet {
             .flat_map(|policy| clients(policy.traffic_policy()))
             .map(|Pattern(pattern)| pattern.clone())
             .collect()
+    }
+
+    /// Every selector of clients by their labels that a rule uses.
+    pub fn label_selectors(&self) -> BTreeSet<Labels> {
+        self.virtual_services.label_selectors()
     }
 
     /// Whether a policy reads where the client runs.

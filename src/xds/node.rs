@@ -7,10 +7,10 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::{
-    model::{ClientKind, Locality, Proxy, Role},
+    model::{ClientKind, Labels, Locality, Proxy, Role},
     proto::{
         envoy::config::core::v3::Locality as ProtoLocality,
-        google::protobuf::{Struct, value::Kind},
+        google::protobuf::{Struct, Value, value::Kind},
     },
 };
 
@@ -64,8 +64,21 @@ pub(super) fn proxy(node: Bytes) -> Result<Proxy, NodeError> {
         id: id.into(),
         workload: cluster.into(),
         namespace: text("NAMESPACE").into(),
+        labels: labels(metadata.as_ref()),
         locality: Locality::new(&region, &zone, &sub_zone),
         kind: ClientKind::of_user_agent(&user_agent_name),
         role: Role::of_metadata(&text("role")),
     })
+}
+
+/// `LABELS`: those whose values are texts.
+fn labels(metadata: Option<&Struct>) -> Labels {
+    let Some(Kind::StructValue(labels)) = metadata.and_then(|fields| fields.fields.get("LABELS")?.kind.as_ref()) else {
+        return Labels::new();
+    };
+    let label = |(key, value): (&String, &Value)| match &value.kind {
+        Some(Kind::StringValue(text)) if text.len() <= LONGEST => Some((key.as_str().into(), text.as_str().into())),
+        _ => None,
+    };
+    labels.fields.iter().filter_map(label).collect()
 }

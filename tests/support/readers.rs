@@ -6,7 +6,7 @@ use chancery::{
     control::World,
     diagnostic::{Diagnostic, SourceFile},
     discovery::file,
-    model::{Catalog, CatalogEntry, ClientKind, Locality, Proxy, Role},
+    model::{Catalog, CatalogEntry, ClientKind, Labels, Locality, Proxy, Role},
     policy::Library,
 };
 
@@ -67,6 +67,7 @@ pub fn policies(services: &str, text: &str) {
         id: "reader".into(),
         workload: "orders".into(),
         namespace: "".into(),
+        labels: Labels::new(),
         locality: Locality::new("eu", "eu-1", ""),
         kind: ClientKind::Envoy,
         role: Role::Sidecar,

@@ -68,7 +68,7 @@ impl<'a, 's> Destinations<'a, 's> {
             let nearest = self.services.nearest(written);
             return Err(NotThere {
                 part: Part::Host,
-                message: format!("no service is called `{written}`: what is led there is answered with 503"),
+                message: format!("no service is called `{written}`"),
                 remedy: nearest.map(|nearest| format!("did you mean `{nearest}`?")),
             });
         };
@@ -101,10 +101,7 @@ impl<'a, 's> Destinations<'a, 's> {
                 let there: Vec<&str> = subsets.keys().map(SubsetName::as_str).collect();
                 return Err(NotThere {
                     part: Part::Subset,
-                    message: format!(
-                        "{} has no subset `{subset}`: what is led there is answered with 503",
-                        service.name
-                    ),
+                    message: format!("{} has no subset `{subset}`", service.name),
                     remedy: Some(match there.as_slice() {
                         [] => "define it in a DestinationRule, or in a TrafficPolicy of that service".to_owned(),
                         there => format!("it has {}", there.join(", ")),
@@ -136,7 +133,7 @@ fn port_of<'a>(service: &'a Service, written: Option<NonZeroU16>, dialled: &Port
         };
         NotThere {
             part: Part::Port,
-            message: format!("{found}: what is led there is answered with 503"),
+            message: format!("{found}"),
             remedy: Some(format!("write `port: {{ number: … }}`; it has {}", there.join(", "))),
         }
     })

@@ -49,7 +49,7 @@ pub(in crate::policy::document) fn check(service: &VirtualService, source: &yaml
         for (index, matched) in route.matches.iter().enumerate() {
             let path = format!("{path}.match[{index}]");
             check_gateways(&matched.gateways, &format!("{path}.gateways"), &mut found);
-            check_source(&matched.source_labels, matched.source_namespace.as_ref(), &path, &mut found);
+            check_source(matched.source_namespace.as_ref(), &path, &mut found);
             if matched.sni_hosts.is_empty() {
                 found.error(&path, "`sniHosts` is missing", "name the hosts of the ClientHello, for example `[HOST]`");
             }
@@ -64,7 +64,7 @@ pub(in crate::policy::document) fn check(service: &VirtualService, source: &yaml
         for (index, matched) in route.matches.iter().enumerate() {
             let path = format!("{path}.match[{index}]");
             check_gateways(&matched.gateways, &format!("{path}.gateways"), &mut found);
-            check_source(&matched.source_labels, matched.source_namespace.as_ref(), &path, &mut found);
+            check_source(matched.source_namespace.as_ref(), &path, &mut found);
         }
         check_l4_route(&route.route, &path, &mut found);
     }
@@ -305,16 +305,10 @@ fn check_match(matched: &HttpMatchRequest, path: &str, found: &mut Found<'_>) {
         }
     }
     check_gateways(&matched.gateways, &format!("{path}.gateways"), found);
-    check_source(&matched.source_labels, matched.source_namespace.as_ref(), path, found);
+    check_source(matched.source_namespace.as_ref(), path, found);
 }
 
-/// Which clients a rule is for, by labels, cannot be told apart yet.
-fn check_source(labels: &UniqueMap<String, String>, namespace: Option<&String>, path: &str, found: &mut Found<'_>) {
-    if !labels.0.is_empty() {
-        let message = "`sourceLabels` is not supported yet";
-        let remedy = "remove it: the rule would be for every client; `sourceNamespace` tells clients apart";
-        found.error(&format!("{path}.sourceLabels"), message, remedy);
-    }
+fn check_source(namespace: Option<&String>, path: &str, found: &mut Found<'_>) {
     if let Some(namespace) = namespace.filter(|namespace| !is_dns_label(namespace)) {
         let message = format!("`{namespace}` is no name of a namespace");
         found.error(&format!("{path}.sourceNamespace"), message, "use lower-case letters, digits and `-`");

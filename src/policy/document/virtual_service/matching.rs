@@ -5,7 +5,10 @@ use std::num::NonZeroU16;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{policy::document::regex::Regex, yaml::UniqueMap};
+use crate::{
+    policy::document::{regex::Regex, scalar::Unsupported},
+    yaml::UniqueMap,
+};
 
 /// What of a request a rule looks at; all of it must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -83,6 +86,7 @@ pub struct L4MatchAttributes {
     /// - envoy: `filter_chain_match.prefix_ranges`
     /// - example: `[10.0.0.0/8]`
     pub destination_subnets: Vec<super::CidrBlock>,
+    source_subnet: Option<Unsupported>,
     /// The port that was dialled.
     pub port: Option<NonZeroU16>,
     /// Labels of the client's workload.

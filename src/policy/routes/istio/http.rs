@@ -39,6 +39,10 @@ use crate::{
     yaml::UniqueMap,
 };
 
+/// What becomes of requests whose destination is not there, and of their copies.
+const ANSWERED: &str = "what is led there is answered with 503";
+const NOT_COPIED: &str = "no copy is made";
+
 impl<'a> Translation<'_, 'a, '_> {
     /// The rules that concern the port; `None` where no rule does.
     pub(super) fn http(&mut self) -> Option<Vec<Decision<HttpRule>>> {
@@ -49,10 +53,7 @@ impl<'a> Translation<'_, 'a, '_> {
     }
 
     fn rule(&mut self, route: &HttpRoute, field: String) -> Option<Decision<HttpRule>> {
-        let concerned = route
-            .matches
-            .iter()
-            .filter(|matched| self.concerns(&matched.gateways, matched.port, matched.source_namespace.as_deref()));
+        let concerned = route.matches.iter().filter(|matched| self.concerns(*matched));
         let mut matches: Vec<HttpMatch> = concerned.map(http_match).collect();
         if matches.is_empty() {
             if !route.matches.is_empty() {
@@ -97,7 +98,7 @@ impl<'a> Translation<'_, 'a, '_> {
         let mut found_all = Vec::new();
         for (index, destination) in route.route.iter().enumerate() {
             let HttpRouteDestination { destination, weight, headers } = destination;
-            let found = self.find(destination, &format!("{field}.route[{index}].destination"));
+            let found = self.find(destination, &format!("{field}.route[{index}].destination"), ANSWERED);
             let weight = weight.unwrap_or(0);
             // Of several a share of nothing is none; one alone gets everything.
             if several && weight == 0 {
@@ -202,11 +203,11 @@ impl<'a> Translation<'_, 'a, '_> {
         if let Some(destination) = &route.mirror {
             let older = route.mirror_percent.map(|Count(percent)| Decimal::whole(percent));
             let share = route.mirror_percentage.map(|_| percent(route.mirror_percentage)).or(older);
-            let found = self.find(destination, &format!("{field}.mirror"));
+            let found = self.find(destination, &format!("{field}.mirror"), NOT_COPIED);
             mirrors.extend(found.map(|found| (found, share.unwrap_or(Decimal::whole(100)))));
         }
         for (index, mirror) in route.mirrors.iter().enumerate() {
-            let found = self.find(&mirror.destination, &format!("{field}.mirrors[{index}].destination"));
+            let found = self.find(&mirror.destination, &format!("{field}.mirrors[{index}].destination"), NOT_COPIED);
             mirrors.extend(found.map(|found| (found, percent(mirror.percentage))));
         }
         mirrors

@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// What becomes of connections whose destination is not there.
+const CLOSED: &str = "connections that are led there are closed";
+
 impl Translation<'_, '_, '_> {
     /// The rules that concern the port; `None` where no rule does. Those of `tls` come first, and are for tls ports.
     pub(super) fn l4(&mut self) -> Option<Vec<Decision<TcpRule>>> {
@@ -28,20 +31,14 @@ impl Translation<'_, '_, '_> {
         let mut rules = Vec::new();
         let tls = service.tls.iter().enumerate().filter(|_| self.port.protocol == Protocol::Tls).collect::<Vec<_>>();
         for (index, route) in tls {
-            let concerned = route
-                .matches
-                .iter()
-                .filter(|matched| self.concerns(&matched.gateways, matched.port, matched.source_namespace.as_deref()));
+            let concerned = route.matches.iter().filter(|matched| self.concerns(*matched));
             let matches: Vec<TcpMatch> = concerned.map(tls_match).collect();
             if !matches.is_empty() {
                 rules.push(self.l4_rule(matches, &route.route, format!("spec.tls[{index}]")));
             }
         }
         for (index, route) in service.tcp.iter().enumerate() {
-            let concerned = route
-                .matches
-                .iter()
-                .filter(|matched| self.concerns(&matched.gateways, matched.port, matched.source_namespace.as_deref()));
+            let concerned = route.matches.iter().filter(|matched| self.concerns(*matched));
             let mut matches: Vec<TcpMatch> = concerned.map(tcp_match).collect();
             if route.matches.is_empty() {
                 matches.push(TcpMatch::default());
@@ -58,7 +55,7 @@ impl Translation<'_, '_, '_> {
         let mut destinations = Vec::new();
         let mut found_all: Vec<Arc<Found>> = Vec::new();
         for (index, RouteDestination { destination, weight }) in route.iter().enumerate() {
-            let found = self.find(destination, &format!("{field}.route[{index}].destination"));
+            let found = self.find(destination, &format!("{field}.route[{index}].destination"), CLOSED);
             let weight = weight.unwrap_or(0);
             if several && weight == 0 {
                 continue;

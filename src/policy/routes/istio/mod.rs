@@ -18,14 +18,17 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    model::{ClientView, Port, Protocol, Service, Visibility},
+    model::{ClientView, Labels, Port, Protocol, Service, Visibility},
     policy::{
         document::{
             Body, Document, DocumentId,
-            virtual_service::{self, Destination, VirtualService},
+            virtual_service::{
+                self, Destination, HttpMatchRequest, L4MatchAttributes, TlsMatchAttributes, VirtualService,
+            },
         },
         set::PolicySet,
     },
+    yaml::UniqueMap,
 };
 
 /// A host of a VirtualService.
@@ -132,6 +135,12 @@ impl VirtualServices {
         Some((first.document.id.clone(), named.map(Into::into)))
     }
 
+    /// Every selector of clients by their labels.
+    pub fn label_selectors(&self) -> BTreeSet<Labels> {
+        let all = self.by_host.values().flatten().chain(&self.wide);
+        all.flat_map(|routed| clients(body(&routed.document))).filter_map(|client| client.label_selector()).collect()
+    }
+
     /// The hosts that can mean a service.
     fn can_route(&self, service: &Service) -> Vec<&Routed> {
         let names = crate::model::catalog::lower_names(service);
@@ -166,10 +175,62 @@ fn in_order(mut found: Vec<&Routed>) -> Vec<&Routed> {
 
 /// The namespaces that a VirtualService has rules for.
 fn sources(service: &VirtualService) -> impl Iterator<Item = &str> {
-    let http = service.http.iter().flat_map(|route| &route.matches).map(|matched| &matched.source_namespace);
-    let tls = service.tls.iter().flat_map(|route| &route.matches).map(|matched| &matched.source_namespace);
-    let tcp = service.tcp.iter().flat_map(|route| &route.matches).map(|matched| &matched.source_namespace);
-    http.chain(tls).chain(tcp).filter_map(|namespace| namespace.as_deref())
+    clients(service).filter_map(|client| client.namespace)
+}
+
+/// For whom a match is, and where it applies.
+#[derive(Debug, Clone, Copy)]
+struct MatchedClient<'a> {
+    gateways: &'a [String],
+    port: Option<NonZeroU16>,
+    namespace: Option<&'a str>,
+    labels: &'a UniqueMap<String, String>,
+}
+
+impl MatchedClient<'_> {
+    /// The labels of the clients that are meant; `None` = any.
+    fn label_selector(&self) -> Option<Labels> {
+        let labels: Labels =
+            self.labels.0.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
+        (!labels.is_empty()).then_some(labels)
+    }
+}
+
+macro_rules! matched_client {
+    ($matched:expr) => {
+        MatchedClient {
+            gateways: &$matched.gateways,
+            port: $matched.port,
+            namespace: $matched.source_namespace.as_deref(),
+            labels: &$matched.source_labels,
+        }
+    };
+}
+
+impl<'a> From<&'a HttpMatchRequest> for MatchedClient<'a> {
+    fn from(matched: &'a HttpMatchRequest) -> Self {
+        matched_client!(matched)
+    }
+}
+
+impl<'a> From<&'a TlsMatchAttributes> for MatchedClient<'a> {
+    fn from(matched: &'a TlsMatchAttributes) -> Self {
+        matched_client!(matched)
+    }
+}
+
+impl<'a> From<&'a L4MatchAttributes> for MatchedClient<'a> {
+    fn from(matched: &'a L4MatchAttributes) -> Self {
+        matched_client!(matched)
+    }
+}
+
+/// For whom the matches of a VirtualService are.
+fn clients(service: &VirtualService) -> impl Iterator<Item = MatchedClient<'_>> {
+    let http = service.http.iter().flat_map(|route| &route.matches).map(MatchedClient::from);
+    let tls = service.tls.iter().flat_map(|route| &route.matches).map(MatchedClient::from);
+    let tcp = service.tcp.iter().flat_map(|route| &route.matches).map(MatchedClient::from);
+    http.chain(tls).chain(tcp)
 }
 
 /// What the VirtualServices come to for a service.
@@ -242,14 +303,18 @@ fn some<R>(decisions: Vec<Decision<R>>) -> Option<Vec<Decision<R>>> {
 
 impl<'a> Translation<'_, 'a, '_> {
     /// Whether a match is for what these clients' sidecars take at this port.
-    fn concerns(&self, gateways: &[String], port: Option<NonZeroU16>, namespace: Option<&str>) -> bool {
-        virtual_service::names_mesh(gateways)
-            && port.is_none_or(|port| port == self.port.number)
-            && namespace.is_none_or(|namespace| self.destinations.view.namespace.as_deref() == Some(namespace))
+    fn concerns<'m>(&self, matched: impl Into<MatchedClient<'m>>) -> bool {
+        let matched: MatchedClient<'_> = matched.into();
+        let view = self.destinations.view;
+        virtual_service::names_mesh(matched.gateways)
+            && matched.port.is_none_or(|port| port == self.port.number)
+            && matched.namespace.is_none_or(|namespace| view.namespace.as_deref() == Some(namespace))
+            && matched.label_selector().is_none_or(|selector| view.labels.contains(&selector))
     }
 
     /// Finds a destination, or says that it is not there.
-    fn find(&mut self, destination: &Destination, field: &str) -> Option<Arc<super::destination::Found>> {
+    /// `then` is what becomes of traffic that is led there.
+    fn find(&mut self, destination: &Destination, field: &str, then: &str) -> Option<Arc<super::destination::Found>> {
         let Destination { host, subset, port } = destination;
         let host = Host::new(host, self.namespace);
         let subset = subset.as_ref().map(|subset| &subset.0);
@@ -262,7 +327,7 @@ impl<'a> Translation<'_, 'a, '_> {
                     Part::Subset => format!("{field}.subset"),
                 };
                 let place = self.document.place_of(&field);
-                let problem = Diagnostic::error("no-such-destination", place, field, message);
+                let problem = Diagnostic::error("no-such-destination", place, field, format!("{message}: {then}"));
                 self.problems.push(Diagnostic { remedy, ..problem });
                 None
             }
