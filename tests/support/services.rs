@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU16, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use axum::{Router, http::StatusCode, routing::any};
+use axum::{Router, extract::Request, http::StatusCode, routing::any};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 /// One instance.
@@ -17,6 +17,7 @@ pub struct Instance {
     pub name: String,
     pub port: u16,
     pub served: Arc<AtomicU64>,
+    seen: Arc<Mutex<String>>,
     status: Arc<AtomicU16>,
     delay_ms: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
@@ -28,12 +29,16 @@ impl Instance {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let served = Arc::new(AtomicU64::new(0));
+        let seen = Arc::new(Mutex::new(String::new()));
         let status = Arc::new(AtomicU16::new(200));
         let delay_ms = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = oneshot::channel::<()>();
         let handler = {
             let (name, served, status, delay_ms) = (name.to_owned(), served.clone(), status.clone(), delay_ms.clone());
-            move || {
+            let seen = seen.clone();
+            move |request: Request| {
+                let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+                *seen.lock().unwrap() = format!("{host} {}", request.uri());
                 let (name, served, status, delay_ms) = (name.clone(), served.clone(), status.clone(), delay_ms.clone());
                 async move {
                     served.fetch_add(1, Ordering::Relaxed);
@@ -51,7 +56,7 @@ impl Instance {
             let stopped = async move { drop(stopped.await) };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await.unwrap();
         });
-        Self { name: name.to_owned(), port, served, status, delay_ms, stop: Some(stop), task }
+        Self { name: name.to_owned(), port, served, seen, status, delay_ms, stop: Some(stop), task }
     }
 
     pub async fn start_many(names: &[&str]) -> Vec<Self> {
@@ -68,6 +73,11 @@ impl Instance {
 
     pub fn take_ms(&self, delay: u64) {
         self.delay_ms.store(delay, Ordering::Relaxed);
+    }
+
+    /// Host and path of the last request.
+    pub fn seen(&self) -> String {
+        self.seen.lock().unwrap().clone()
     }
 
     pub fn served(&self) -> u64 {

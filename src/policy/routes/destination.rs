@@ -133,7 +133,7 @@ fn port_of<'a>(service: &'a Service, written: Option<NonZeroU16>, dialled: &Port
         };
         NotThere {
             part: Part::Port,
-            message: format!("{found}"),
+            message: found,
             remedy: Some(format!("write `port: {{ number: … }}`; it has {}", there.join(", "))),
         }
     })
