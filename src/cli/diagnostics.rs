@@ -6,7 +6,10 @@ use annotate_snippets::{AnnotationKind, Level as SnippetLevel, Renderer, Snippet
 use serde_json::{Value, json};
 
 use super::output;
-use crate::diagnostic::{At, Diagnostic, Level, Place};
+use crate::{
+    diagnostic::{At, Diagnostic, Level, Place},
+    policy::lint,
+};
 
 /// Prints problems for a person, to stderr.
 pub(super) fn explain(problems: &[Diagnostic]) {
@@ -121,10 +124,22 @@ pub(super) fn sarif(problems: &[Diagnostic]) -> Value {
         "runs": [{
             "tool": { "driver": {
                 "name": "chancery", "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>(),
+                "rules": rules.iter().map(|id| rule(id)).collect::<Vec<_>>(),
             } },
             "results": problems.iter().map(result).collect::<Vec<_>>(),
         }],
+    })
+}
+
+/// What SARIF says of a kind of problem; of a lint, where its section in the documentation is.
+fn rule(id: &str) -> Value {
+    let Some(lint) = lint::find(id) else { return json!({ "id": id }) };
+    let section = format!("docs/lints.md#{id}");
+    json!({
+        "id": id,
+        "shortDescription": { "text": lint.about },
+        "help": { "text": format!("See {section}."), "markdown": format!("See [{section}]({section}).") },
+        "properties": { "documentation": section },
     })
 }
 

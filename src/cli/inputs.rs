@@ -16,7 +16,10 @@ use crate::{
     diagnostic::{Diagnostic, Level, SourceFile},
     discovery::file::{FileSource, Files},
     files::{self, Listing},
-    policy::Library,
+    policy::{
+        Date, Library,
+        lint::{self, Silence, Tried},
+    },
     yaml,
 };
 
@@ -25,6 +28,8 @@ use crate::{
 pub(super) struct Inputs {
     pub world: World,
     pub problems: Vec<Diagnostic>,
+    /// Comments that silence a lint.
+    silences: Vec<Silence>,
 }
 
 impl Inputs {
@@ -32,7 +37,7 @@ impl Inputs {
     pub fn load(config_path: &Path) -> Self {
         match config::load(config_path) {
             Ok(config) => Self::of(&config),
-            Err(problems) => Self { world: World::default(), problems },
+            Err(problems) => Self { world: World::default(), problems, silences: Vec::new() },
         }
     }
 
@@ -55,8 +60,13 @@ impl Inputs {
         let mut world = World::default();
         world.update(merge.catalog().clone(), library.policies().clone());
         problems.extend(world.problems());
-        problems.extend(world.lints());
-        Self { world, problems }
+        Self { world, problems, silences: library.silences() }
+    }
+
+    /// Every problem and every finding of a lint that no comment silences; `expires` is held against this day.
+    pub fn linted(mut self, today: Date) -> Vec<Diagnostic> {
+        self.problems.extend(self.world.lints(today));
+        lint::heed(self.problems, &self.silences, Tried::All)
     }
 
     /// Whether an error is among the problems.
@@ -67,14 +77,14 @@ impl Inputs {
 
 /// What is wrong with files and folders, each file taken for what it holds: a service snapshot, a configuration, or
 /// policies. Snapshots and policies are also held against each other.
-pub(super) fn check_paths(paths: &[PathBuf]) -> Vec<Diagnostic> {
+pub(super) fn check_paths(paths: &[PathBuf], today: Date) -> Vec<Diagnostic> {
     let Listing { files, missing: missing_paths, mut problems, observed: _ } = files::list(paths.to_vec());
     problems.extend(missing_paths.iter().map(|path| missing(Path::new(&**path), "this path is not there")));
     let (mut snapshots, mut policies) = (Listing::default(), Vec::new());
     for (path, file) in files {
         match held_by(&file) {
             Held::Snapshot => drop(snapshots.files.insert(path, file)),
-            Held::Configuration => problems.extend(Inputs::load(Path::new(&*path)).problems),
+            Held::Configuration => problems.extend(Inputs::load(Path::new(&*path)).linted(today)),
             Held::Policies => policies.push(file),
         }
     }
@@ -90,9 +100,12 @@ pub(super) fn check_paths(paths: &[PathBuf]) -> Vec<Diagnostic> {
         let mut world = World::default();
         world.update(merge.catalog().clone(), library.policies().clone());
         problems.extend(world.problems());
-        problems.extend(world.lints());
+        problems.extend(world.lints(today));
+        lint::heed(problems, &library.silences(), Tried::All)
+    } else {
+        problems.extend(lint::of_documents(library.policies(), today));
+        lint::heed(problems, &library.silences(), Tried::Documents)
     }
-    problems
 }
 
 enum Held {
@@ -136,4 +149,10 @@ pub(super) fn load_or_explain(config: &Path) -> Result<Option<World>> {
         return Ok(None);
     }
     Ok(Some(inputs.world))
+}
+
+/// The day (UTC) it is.
+pub(super) fn today() -> Date {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Date::of_unix_seconds(since_1970.as_secs())
 }

@@ -7,15 +7,23 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Outcome, diagnostics,
-    inputs::{Inputs, check_paths},
+    inputs::{Inputs, check_paths, today},
     output,
 };
-use crate::diagnostic::{Diagnostic, Level};
+use crate::{
+    diagnostic::{Diagnostic, Level},
+    policy::{
+        Date,
+        lint::{self, LINTS},
+    },
+    yaml::did_you_mean,
+};
 
 /// Check configuration, service snapshots and policies offline
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  chancery validate --config chancery.yaml\n  chancery validate policies/ -o github"
+    after_help = "Examples:\n  chancery validate --config chancery.yaml\n  chancery validate policies/ -o github\n  \
+                        chancery validate --config chancery.yaml --deny warnings"
 )]
 pub struct Validate {
     /// The configuration; everything it names is checked
@@ -24,6 +32,12 @@ pub struct Validate {
     /// Further files and folders, each taken for what it holds: policies, service snapshots, configurations
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Take the warnings of a lint for errors, or all of them with `warnings`; may be repeated
+    #[arg(long, value_name = "ID|warnings", value_parser = deniable)]
+    deny: Vec<String>,
+    /// The day that annotations `expires` are held against; absent = today (UTC)
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    today: Option<Date>,
     /// How to print what is wrong
     #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human)]
     output: Format,
@@ -42,12 +56,17 @@ impl Validate {
         if self.config.is_none() && self.paths.is_empty() {
             bail!("name what to check: --config FILE, or files and folders");
         }
+        let today = self.today.unwrap_or_else(today);
         let mut problems: Vec<Diagnostic> = Vec::new();
         if let Some(config) = &self.config {
-            problems.extend(Inputs::load(config).problems);
+            problems.extend(Inputs::load(config).linted(today));
         }
         if !self.paths.is_empty() {
-            problems.extend(check_paths(&self.paths));
+            problems.extend(check_paths(&self.paths, today));
+        }
+        let is_denied = |id: &str| self.deny.iter().any(|denied| denied == ALL_WARNINGS || denied == id);
+        for problem in problems.iter_mut().filter(|problem| is_denied(problem.id)) {
+            problem.level = Level::Error;
         }
         match self.output {
             Format::Human if problems.is_empty() => output::progress(format_args!("no problems")),
@@ -59,4 +78,20 @@ impl Validate {
         let has_errors = problems.iter().any(|problem| problem.level == Level::Error);
         Ok(if has_errors { Outcome::Problems } else { Outcome::Fine })
     }
+}
+
+/// What stands for every lint, and every other warning.
+const ALL_WARNINGS: &str = "warnings";
+
+fn deniable(written: &str) -> Result<String, String> {
+    if written == ALL_WARNINGS || lint::find(written).is_some() {
+        return Ok(written.to_owned());
+    }
+    let words = LINTS.iter().map(|lint| lint.id).chain([ALL_WARNINGS]);
+    let remedy = did_you_mean(written, words).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    Err(format!("there is no such lint{remedy}"))
+}
+
+fn day(written: &str) -> Result<Date, String> {
+    Date::parse(written).ok_or_else(|| "this is no day; write one as 2027-03-01".to_owned())
 }

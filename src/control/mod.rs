@@ -218,7 +218,7 @@ impl Control {
             Diagnostic::file_error("missing-path", path.clone(), "this path of `policies` is not there")
                 .remedy("create it, or take it out of the configuration")
         });
-        missing.chain(listing.problems.iter().cloned()).chain(self.state.library.problems().iter().cloned()).collect()
+        missing.chain(listing.problems.iter().cloned()).chain(self.state.library.unsilenced_problems()).collect()
     }
 
     fn contradictions(&self, slices: Vec<Arc<Slice>>) -> Vec<Diagnostic> {

@@ -18,7 +18,7 @@ use crate::{
     compile::{Compiled, Compiler, Input},
     diagnostic::Diagnostic,
     model::{Catalog, ClientView, Grouping, MeshSettings, NodeGroup, Service, ServiceName, ServicePolicy},
-    policy::{self, PolicySet},
+    policy::{self, PolicySet, lint},
 };
 
 use super::{
@@ -117,9 +117,11 @@ impl World {
         problems.into_iter().collect()
     }
 
-    /// Rules whose host, subset, port or client matches nothing there is.
-    pub fn lints(&self) -> Vec<Diagnostic> {
-        policy::check_against(&self.policies, &self.catalog)
+    /// What is right and probably not meant, where `expires` is held against this day. Nothing is silenced yet.
+    pub fn lints(&self, today: policy::Date) -> Vec<Diagnostic> {
+        let mut found = lint::of_documents(&self.policies, today);
+        found.extend(lint::of_services(&self.policies, &self.catalog, &self.views_for_problems()));
+        found
     }
 
     /// Forgets what was kept for other groups.

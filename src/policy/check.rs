@@ -99,7 +99,6 @@ fn traffic_policy(
     }
     problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted));
     problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
-    problems.extend(empty_subsets(document, policy, &targeted));
     problems
 }
 
@@ -183,23 +182,4 @@ fn dependency_problems(document: &Document, dependencies: &Dependencies, catalog
 
 fn known(pattern: &NamePattern, catalog: &Catalog) -> bool {
     catalog.iter().any(|(name, _)| pattern.matches(name.as_str()))
-}
-
-fn empty_subsets(document: &Document, policy: &TrafficPolicy, targeted: &[&CatalogEntry]) -> Vec<Diagnostic> {
-    let [entry] = targeted else { return Vec::new() };
-    let selects = |labels: &UniqueMap<String, String>| {
-        entry.endpoints.iter().any(|endpoint| {
-            labels
-                .0
-                .iter()
-                .all(|(key, value)| endpoint.labels.get(key.as_str()).is_some_and(|found| **found == **value))
-        })
-    };
-    let empty = policy.subsets.iter().enumerate().filter(|(_, subset)| !selects(&subset.labels));
-    empty
-        .map(|(index, subset)| {
-            let message = format!("no endpoint of {} is in subset `{}`", entry.service.name, subset.name.0);
-            warning(document, &format!("spec.subsets[{index}].labels"), message, None)
-        })
-        .collect()
 }

@@ -66,6 +66,10 @@ impl Rule {
         self.rule().traffic_policy.is_some()
     }
 
+    pub fn defined_subsets(&self) -> &[RuleSubset] {
+        &self.rule().subsets
+    }
+
     /// The namespace it stands in.
     pub fn namespace(&self) -> &Arc<str> {
         &self.namespace

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     document::{Document, read_file},
+    lint::{self, Silence},
     set::PolicySet,
 };
 use crate::diagnostic::{Diagnostic, Level, SourceFile};
@@ -25,6 +26,8 @@ struct File {
     newest: Arc<SourceFile>,
     /// What is wrong with the newest content on its own.
     problems: Vec<Diagnostic>,
+    /// Comments of the newest content that silence a lint.
+    silences: Vec<Silence>,
     /// What counts; of a file that never was good, nothing.
     good: Vec<Arc<Document>>,
     /// The newest content where it contradicts what counts: it is tried again whenever something changes, so that
@@ -41,6 +44,17 @@ impl Library {
     /// What is wrong with the newest contents.
     pub fn problems(&self) -> &[Diagnostic] {
         &self.problems
+    }
+
+    /// Comments of the newest contents that silence a lint.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.files.values().flat_map(|file| file.silences.iter().cloned()).collect()
+    }
+
+    /// What is wrong with the newest contents, without the warnings that a comment in them silences.
+    pub fn unsilenced_problems(&self) -> Vec<Diagnostic> {
+        let silences = self.silences();
+        self.problems.iter().filter(|problem| !lint::is_silenced(problem, &silences)).cloned().collect()
     }
 
     /// Whether an error is among the problems.
@@ -142,7 +156,7 @@ fn read(source: &Arc<SourceFile>, old: Option<&File>) -> File {
         (true, Some(old)) => keep_equal(read.documents, &old.good),
         (_, None) => read.documents,
     };
-    File { newest: source.clone(), problems: read.problems, good, waiting: None }
+    File { newest: source.clone(), problems: read.problems, silences: read.silences, good, waiting: None }
 }
 
 /// Documents with a new place are new values, so that diagnostics point to where they stand now; only a document

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    document::DocumentId,
+    document::{Document, DocumentId},
     effective::effective,
     istio::{self, Rule},
     leaves,
@@ -136,13 +136,52 @@ pub(super) struct Candidates<'a> {
     pub rules: Vec<&'a Rule>,
 }
 
-impl Candidates<'_> {
+/// A subset as a document defines it.
+#[derive(Debug)]
+pub(super) struct DefinedSubset<'a> {
+    pub document: &'a Arc<Document>,
+    /// In `spec.subsets`.
+    pub index: usize,
+    pub name: &'a SubsetName,
+    pub labels: &'a UniqueMap<String, String>,
+}
+
+impl<'a> Candidates<'a> {
     /// What they come to for a port, or a subset of it.
     pub fn decide(&self, port: &Port, subset: Option<&SubsetName>) -> Merged {
         let covering = self.policies.iter().filter(|policy| policy.covers(port, subset));
         let mut layers: Vec<_> = covering.map(|policy| policy.layer()).collect();
         layers.extend(istio::layer(&self.rules, port, subset));
         merge(layers)
+    }
+
+    /// Whether no document has a say.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.rules.is_empty()
+    }
+
+    /// What tells candidates for one service apart: which documents they are.
+    pub fn identity(&self) -> Vec<*const Document> {
+        let policies = self.policies.iter().map(|policy| Arc::as_ptr(&policy.document));
+        policies.chain(self.rules.iter().map(|rule| Arc::as_ptr(&rule.document))).collect()
+    }
+
+    /// Every definition of a subset, those that another of its name comes before included.
+    pub fn defined_subsets(&self) -> Vec<DefinedSubset<'a>> {
+        let mut defined = Vec::new();
+        for policy in &self.policies {
+            for (index, subset) in policy.traffic_policy().subsets.iter().enumerate() {
+                let (name, labels) = (&subset.name.0, &subset.labels);
+                defined.push(DefinedSubset { document: &policy.document, index, name, labels });
+            }
+        }
+        for rule in &self.rules {
+            for (index, subset) in rule.defined_subsets().iter().enumerate() {
+                let (name, labels) = (&subset.name.0, &subset.labels);
+                defined.push(DefinedSubset { document: &rule.document, index, name, labels });
+            }
+        }
+        defined
     }
 
     /// The subsets of the service: those of its policies, then those of its DestinationRules; the first of a name
@@ -168,6 +207,6 @@ pub(super) fn shapes_route(path: &str) -> bool {
         .any(|prefix| path.starts_with(prefix))
 }
 
-fn labels(written: &UniqueMap<String, String>) -> Labels {
+pub(super) fn labels(written: &UniqueMap<String, String>) -> Labels {
     written.0.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }

@@ -8,6 +8,7 @@
 //! (`version: 1.10` read as text stays `1.10`; only `true` and `false` are booleans). JSON is YAML here, with a fast
 //! path for large files. It knows nothing of what the documents mean.
 
+mod comments;
 mod de;
 mod decode;
 mod document;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+pub use comments::{MarkedComment, marked_comments};
 pub use document::Document;
 pub use parse::{Parsed, parse};
 pub(crate) use schema::scalar_schema;

@@ -7,7 +7,7 @@ use chancery::{
     diagnostic::{Diagnostic, SourceFile},
     discovery::file,
     model::{Catalog, CatalogEntry, ClientKind, Labels, Locality, Proxy, Role},
-    policy::Library,
+    policy::{Date, Library},
 };
 
 /// Services that policies of the goldens speak of, by name and by host.
@@ -75,7 +75,7 @@ pub fn policies(services: &str, text: &str) {
     let group = world.grouping().group_of(&proxy);
     world.compile(&group).snapshot.to_json();
     explained(&world.problems());
-    explained(&world.lints());
+    explained(&world.lints(Date::of_unix_seconds(1_800_000_000)));
     for (_, entry) in world.catalog().iter() {
         world.policies().why(entry, None, &proxy, &group.view);
     }

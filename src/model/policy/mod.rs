@@ -31,7 +31,7 @@ pub use load_balancer::{
 };
 pub use locality::{Distribute, FailoverRule, LocalityPattern, LocalityRouting};
 pub use outlier_detection::OutlierDetection;
-pub use route::{Retry, RoutePolicy};
+pub use route::{Retry, RoutePolicy, SAFE_RETRY_ON};
 pub use routing::Routing;
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 

@@ -23,6 +23,7 @@ pub use self::{
     dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata, settings::Settings,
     traffic_policy::TrafficPolicy, virtual_service::VirtualService,
 };
+use super::lint::{Silence, read_silences};
 use crate::{
     diagnostic::{Diagnostic, Place, SourceFile},
     model::DEFAULT_NAMESPACE,
@@ -180,12 +181,16 @@ pub struct FileDocuments {
     pub documents: Vec<Arc<Document>>,
     /// Errors and warnings.
     pub problems: Vec<Diagnostic>,
+    /// Comments that silence a lint.
+    pub silences: Vec<Silence>,
 }
 
 /// Reads a file; every problem of every document is reported.
 pub fn read_file(file: &Arc<SourceFile>) -> FileDocuments {
     let yaml::Parsed { documents, problems } = yaml::parse(file);
-    let mut read = FileDocuments { documents: Vec::new(), problems };
+    let (silences, wrong_silences) = read_silences(file, &documents);
+    let mut read = FileDocuments { documents: Vec::new(), problems, silences };
+    read.problems.extend(wrong_silences);
     for source in documents {
         match read_document(Arc::new(source)) {
             Ok((document, warnings)) => {

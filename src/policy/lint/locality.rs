@@ -1,0 +1,104 @@
+//! Places that policies name, held against the places where anything runs.
+
+use std::collections::BTreeSet;
+
+use super::{
+    findings::{Findings, Said},
+    target::Target,
+};
+use crate::{
+    model::{
+        Catalog, Locality,
+        policy::{LocalityPattern, LocalityRouting},
+    },
+    yaml::nearest,
+};
+
+/// Every place where an endpoint runs.
+#[derive(Debug)]
+pub(super) struct Places(BTreeSet<Locality>);
+
+impl Places {
+    pub fn of(catalog: &Catalog) -> Self {
+        let endpoints = catalog.iter().flat_map(|(_, entry)| entry.endpoints.iter());
+        Self(endpoints.map(|endpoint| endpoint.locality.clone()).filter(|place| !place.is_unknown()).collect())
+    }
+
+    fn remedy(&self, written: &str) -> String {
+        let names: Vec<String> = self.0.iter().map(Locality::to_string).collect();
+        let regions: BTreeSet<&str> = self.0.iter().map(|place| &*place.region).collect();
+        // A pattern is compared without its last part.
+        let bare = written.trim_end_matches("/*");
+        let candidates = names.iter().map(String::as_str).chain(regions);
+        let zones: Vec<String> = self.0.iter().map(|place| format!("{}/{}", place.region, place.zone)).collect();
+        match nearest(bare, candidates.chain(zones.iter().map(String::as_str))) {
+            Some(near) if bare != written => format!("did you mean `{near}/*`?"),
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "say in the snapshot where endpoints run (`locality`)".into(),
+            None => format!("there are {}", names.join(", ")),
+        }
+    }
+}
+
+const SETTING: &str = "loadBalancer.localityLbSetting";
+
+pub(super) fn check(target: &Target<'_>, places: &Places, findings: &mut Findings) {
+    match &target.policy.locality {
+        LocalityRouting::Distribute(entries) => {
+            let Some(said) = target.said(&format!("{SETTING}.distribute")) else { return };
+            for (index, entry) in entries.iter().enumerate() {
+                let field = format!("{}[{index}]", said.field);
+                unknown(target, places, &entry.from, said, &format!("{field}.from"), findings);
+                for to in entry.to.keys() {
+                    unknown(target, places, to, said, &format!("{field}.to[\"{}\"]", written(to)), findings);
+                }
+            }
+        }
+        LocalityRouting::Failover(rules) => {
+            let Some(said) = target.said(&format!("{SETTING}.failover")) else { return };
+            for (index, rule) in rules.iter().enumerate() {
+                for (part, region) in [("from", &rule.from), ("to", &rule.to)] {
+                    let pattern = LocalityPattern { region: Some(region.clone()), zone: None, subzone: None };
+                    let field = format!("{}[{index}].{part}", said.field);
+                    unknown(target, places, &pattern, said, &field, findings);
+                }
+            }
+        }
+        LocalityRouting::Ignored => {}
+    }
+}
+
+fn unknown(
+    target: &Target<'_>,
+    Places(places): &Places,
+    pattern: &LocalityPattern,
+    said: Said<'_>,
+    field: &str,
+    findings: &mut Findings,
+) {
+    if places.iter().any(|place| pattern.matches(place)) {
+        return;
+    }
+    target.warn("failover-unknown-zone", Said { field, ..said }, findings, || {
+        let name = written(pattern);
+        let message = match places.is_empty() {
+            true => format!("nothing runs in `{name}`: no endpoint says where it runs"),
+            false => format!("nothing runs in `{name}`"),
+        };
+        (message, Places(places.clone()).remedy(&name))
+    });
+}
+
+/// The pattern as it is written: `eu/eu-1/*`.
+fn written(pattern: &LocalityPattern) -> String {
+    let LocalityPattern { region, zone, subzone } = pattern;
+    let mut text = region.as_deref().unwrap_or("*").to_owned();
+    for part in [zone, subzone] {
+        match part {
+            Some(part) => text = format!("{text}/{part}"),
+            None if text.ends_with('*') => {}
+            None => return if text.contains('/') { format!("{text}/*") } else { text },
+        }
+    }
+    text
+}

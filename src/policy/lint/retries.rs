@@ -1,0 +1,93 @@
+//! Retries: time for them, a limit for them, and whether a request may be repeated at all.
+
+use std::time::Duration;
+
+use super::{super::document::scalar::Span, findings::Findings, target::Target};
+use crate::model::policy::{Retry, SAFE_RETRY_ON, UNLIMITED};
+
+/// Conditions that are met before an endpoint can have acted on the request, beside [`SAFE_RETRY_ON`].
+const ALSO_SAFE: [&str; 2] = ["envoy-ratelimited", "http3-post-connect-failure"];
+
+pub(super) fn check(target: &Target<'_>, findings: &mut Findings) {
+    let Some(retry) = target.policy.route.retry.as_ref().filter(|_| target.port.protocol.is_http()) else { return };
+    exceed_timeout(target, retry, findings);
+    let unsafe_conditions = unsafe_conditions(retry);
+    if let Some(condition) = unsafe_conditions.first() {
+        non_idempotent(target, condition, findings);
+        without_budget(target, retry, findings);
+    }
+}
+
+/// Conditions under which an endpoint may have acted on the request, or said that it is overloaded.
+fn unsafe_conditions(retry: &Retry) -> Vec<String> {
+    let conditions = retry.retry_on.iter().filter(|condition| {
+        !SAFE_RETRY_ON.contains(&&***condition)
+            && !ALSO_SAFE.contains(&&***condition)
+            // Without codes it stands for nothing.
+            && (&***condition != "retriable-status-codes" || !retry.retriable_status_codes.is_empty())
+    });
+    conditions
+        .map(|condition| match &**condition {
+            "retriable-status-codes" => {
+                let codes: Vec<String> = retry.retriable_status_codes.iter().map(u32::to_string).collect();
+                codes.join(",")
+            }
+            other => other.to_owned(),
+        })
+        .collect()
+}
+
+fn exceed_timeout(target: &Target<'_>, retry: &Retry, findings: &mut Findings) {
+    let (Some(timeout), Some(each)) = (target.policy.route.timeout, retry.per_try_timeout) else { return };
+    let tries = retry.attempts.saturating_add(1);
+    let all = each.saturating_mul(tries);
+    if all <= timeout {
+        return;
+    }
+    let Some(said) = target.first_said(&["retries.perTryTimeout", "retries.attempts", "timeout"]) else { return };
+    target.warn("retries-exceed-timeout", said, findings, || {
+        let fit = timeout.as_nanos() / each.as_nanos().max(1);
+        let message = format!(
+            "{tries} tries of {} take up to {}, and a request to {target} ends after {}: {} fit into that",
+            Span(each),
+            Span(all),
+            Span(timeout),
+            match fit {
+                0 => "none".to_owned(),
+                1 => "one".to_owned(),
+                fit => fit.to_string(),
+            },
+        );
+        let shorter = Duration::from_millis(u64::try_from((timeout / tries).as_millis()).unwrap_or(u64::MAX));
+        let remedy = match shorter.is_zero() {
+            true => format!("write `timeout: {}`, or fewer `attempts`", Span(all)),
+            false => format!("write `timeout: {}`, `perTryTimeout: {}`, or fewer `attempts`", Span(all), Span(shorter)),
+        };
+        (message, remedy)
+    });
+}
+
+fn non_idempotent(target: &Target<'_>, condition: &str, findings: &mut Findings) {
+    let Some(said) = target.said("retries.retryOn") else { return };
+    target.warn("retry-non-idempotent", said, findings, || {
+        let message = format!(
+            "`{condition}` repeats requests to {target} that an endpoint may have acted on: a POST can happen twice"
+        );
+        (message, format!("keep to `{}`, which is safe for any request", SAFE_RETRY_ON.join(",")))
+    });
+}
+
+fn without_budget(target: &Target<'_>, retry: &Retry, findings: &mut Findings) {
+    let limits = &target.policy.connection_pool.circuit_breakers.default;
+    if limits.retry_budget.is_some() || limits.max_retries != UNLIMITED {
+        return;
+    }
+    let Some(said) = target.first_said(&["retries.retryOn", "retries.attempts"]) else { return };
+    target.warn("retry-without-budget", said, findings, || {
+        let tries = retry.attempts.saturating_add(1);
+        let message = format!(
+            "while {target} fails, each request is sent {tries} times: {tries} times the load, without a limit"
+        );
+        (message, "add `retryBudget: { percent: 20 }`, or `connectionPool.http.maxRetries`".into())
+    });
+}

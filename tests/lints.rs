@@ -1,0 +1,199 @@
+//! The lints, as `docs/lints.md` has them: each bad example is found, each good one is not, and a comment silences it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
+
+mod support;
+
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use chancery::{
+    control::World,
+    diagnostic::{At, Diagnostic, Level},
+    policy::{
+        Date, Library,
+        lint::{self, LINTS, Tried},
+    },
+};
+use support::world::{catalog, source};
+
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lints.md");
+
+/// A section of the page.
+struct Section {
+    id: String,
+    about: String,
+    examples: Vec<String>,
+}
+
+fn sections() -> Vec<Section> {
+    let page = fs::read_to_string(DOCS).unwrap();
+    let section = |text: &str| {
+        let (id, body) = text.split_once('\n').unwrap();
+        let about =
+            page.lines().find_map(|line| line.strip_prefix(&format!("| [`{id}`](#{id}) | "))).unwrap_or_default();
+        let examples = body.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0.to_owned());
+        Section { id: id.into(), about: about.trim_end_matches(" |").into(), examples: examples.collect() }
+    };
+    page.split("\n## ").skip(1).map(section).collect()
+}
+
+/// Everything that `validate` says on the day of the examples.
+fn problems(input: &str) -> Vec<Diagnostic> {
+    let (services, policies) = input.split_once("\n---\n").unwrap();
+    let mut library = Library::default();
+    library.update([&source("policies.yaml", policies)]);
+    let mut world = World::default();
+    world.update(catalog(&format!("{services}\n")), library.policies().clone());
+    let mut problems = library.problems().to_vec();
+    problems.extend(world.problems());
+    problems.extend(world.lints(Date::parse("2027-01-15").unwrap()));
+    lint::heed(problems, &library.silences(), Tried::All)
+}
+
+#[test]
+fn every_lint_has_its_section() {
+    let sections: Vec<(String, String)> = sections().into_iter().map(|section| (section.id, section.about)).collect();
+    let lints: Vec<(String, String)> = LINTS.iter().map(|lint| (lint.id.into(), lint.about.into())).collect();
+    similar_asserts::assert_eq!(lints, sections);
+}
+
+#[test]
+fn bad_examples_are_found_and_good_ones_are_not() {
+    for Section { id, examples, .. } in sections() {
+        let [bad, good] = &examples[..] else { panic!("{id}: a bad example and a good one") };
+        let found = problems(bad);
+        let ids: Vec<&str> = found.iter().map(|problem| problem.id).collect();
+        assert_eq!(ids, [id.as_str()], "{found:#?}");
+        assert_eq!(found[0].level, Level::Warning);
+        assert!(found[0].remedy.is_some(), "{id}: what to write instead");
+        assert!(problems(good).is_empty(), "{id}: {:#?}", problems(good));
+    }
+}
+
+#[test]
+fn a_comment_above_the_line_or_the_document_silences_it() {
+    for Section { id, examples, .. } in sections() {
+        let bad = &examples[0];
+        let At::Place(place) = problems(bad)[0].at.clone() else { panic!("{id} has no place") };
+        let (services, policies) = bad.split_once("\n---\n").unwrap();
+        let line = place.line as usize - 1;
+        let document = policies.lines().take(line).enumerate().filter(|(_, text)| *text == "---").last();
+        let first_line = document.map_or(0, |(index, _)| index + 1);
+        for above in [line, first_line] {
+            let mut lines: Vec<&str> = policies.lines().collect();
+            let comment = format!("# chancery:ignore {id}: for the sake of the test");
+            lines.insert(above, &comment);
+            let silenced = problems(&format!("{services}\n---\n{}\n", lines.join("\n")));
+            assert!(silenced.is_empty(), "{id}, above line {above}: {silenced:#?}");
+        }
+        let idle = problems(&examples[1].replacen("\n---\n", &format!("\n---\n# chancery:ignore {id}: no more\n"), 1));
+        assert_eq!(idle.iter().map(|problem| problem.id).collect::<Vec<_>>(), ["idle-silence"], "{id}: {idle:#?}");
+    }
+}
+
+#[test]
+fn one_policy_for_many_services_is_one_finding() {
+    let mut services = String::from("services:\n");
+    for name in ["a", "b", "c"] {
+        services.push_str(&format!(
+            "  - name: {name}\n    ports: [ {{ name: http, port: 80, protocol: http }} ]\n    endpoints: [ {{ address: 10.0.0.1 }}, {{ address: 10.0.0.2 }} ]\n"
+        ));
+    }
+    let found = problems(&format!(
+        "{services}---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: all }}\n\
+         spec: {{ outlierDetection: {{ consecutive5xxErrors: 5 }} }}\n"
+    ));
+    let messages: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["at most 10 % (Envoy's default) of the 2 endpoints of a:80 may be ejected, which is none: nothing is ever \
+          ejected; the same goes for 2 more services"]
+    );
+}
+
+/// `validate` with these arguments, in a folder with the bad example of a lint.
+fn validate(id: &str, arguments: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let section = sections().into_iter().find(|section| section.id == id).unwrap();
+    let (services, policies) = section.examples[0].split_once("\n---\n").unwrap();
+    fs::write(folder.path().join("services.yaml"), services).unwrap();
+    fs::write(folder.path().join("policies.yaml"), policies).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_chancery"))
+        .args(["validate", "services.yaml", "policies.yaml"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_remove("CHANCERY_CONFIG")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn denied_warnings_are_errors() {
+    let id = "hash-without-key";
+    assert_eq!(validate(id, &[]).0, 0);
+    assert_eq!(validate(id, &["--deny", "shadowed"]).0, 0);
+    assert_eq!(validate(id, &["--deny", "shadowed", "--deny", id]).0, 1);
+    assert_eq!(validate(id, &["--deny", "warnings"]).0, 1);
+    let (code, _, stderr) = validate(id, &["--deny", "hash-without-keys"]);
+    assert!(code == 2 && stderr.contains("did you mean `hash-without-key`?"), "{stderr}");
+}
+
+#[test]
+fn the_day_can_be_named() {
+    let day = |day: &str| {
+        let (code, json, stderr) = validate("expires-soon", &["-o", "json", "--today", day]);
+        assert_eq!(code, 0, "{stderr}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        json["problems"].as_array().unwrap().iter().map(|problem| problem["id"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(day("2027-01-05"), [] as [&str; 0]);
+    assert_eq!(day("2027-01-06"), ["\"expires-soon\""]);
+    assert_eq!(day("2027-01-20"), ["\"expires-soon\""]);
+    assert_eq!(day("2027-01-21"), ["\"expired\""]);
+    assert_eq!(validate("expires-soon", &["--today", "tomorrow"]).0, 2);
+}
+
+#[test]
+fn sarif_leads_to_the_section() {
+    let (_, sarif, _) = validate("hash-without-key", &["-o", "sarif"]);
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let rule = &sarif["runs"][0]["tool"]["driver"]["rules"][0];
+    assert_eq!(rule["id"], "hash-without-key");
+    assert_eq!(rule["properties"]["documentation"], "docs/lints.md#hash-without-key");
+}
+
+/// Many documents over many services: what has to be looked at is found, not searched for.
+#[test]
+fn many_documents_and_services_take_little_time() {
+    let mut services = String::from("services:\n");
+    let mut policies = String::new();
+    for number in 0..1_000 {
+        services.push_str(&format!(
+            "  - name: s{number}\n    labels: {{ team: t{} }}\n    ports: [ {{ name: http, port: 80, protocol: http }} ]\n    \
+             endpoints: [ {{ address: 10.0.0.1 }}, {{ address: 10.0.0.2, labels: {{ v: v1 }} }} ]\n",
+            number % 50
+        ));
+        policies.push_str(&format!(
+            "---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: p{number} }}\n\
+             spec: {{ target: {{ service: s{number} }}, timeout: 2s, outlierDetection: {{ consecutive5xxErrors: 5 }} }}\n\
+             ---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{ name: r{number} }}\n\
+             spec: {{ host: s{number}, subsets: [ {{ name: v1, labels: {{ v: v1 }} }} ] }}\n"
+        ));
+    }
+    let mut library = Library::default();
+    library.update([&source("policies.yaml", &policies)]);
+    assert!(!library.has_errors(), "{:#?}", library.problems());
+    let mut world = World::default();
+    world.update(catalog(&services), library.policies().clone());
+    let started = Instant::now();
+    let found = world.lints(Date::of_unix_seconds(0));
+    let took = started.elapsed();
+    assert_eq!(found.len(), 1_000, "each policy for itself: {:?}", found.first());
+    // A debug build on a busy machine; a walk over documents × services is far beyond.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
