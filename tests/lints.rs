@@ -114,6 +114,38 @@ fn one_policy_for_many_services_is_one_finding() {
     );
 }
 
+#[test]
+fn rules_of_routing_are_looked_at() {
+    let services = "services:\n  - name: reviews\n    hosts: [ reviews.default.svc.cluster.local ]\n    \
+                    ports: [ { name: http, port: 80, protocol: http } ]\n    endpoints: [ { address: 10.0.0.1 } ]";
+    let found = |rules: &str| {
+        let found = problems(&format!(
+            "{services}\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{ name: reviews }}\n\
+             spec:\n  hosts: [ reviews ]\n  http:\n{rules}"
+        ));
+        found.into_iter().map(|problem| (problem.id, problem.field)).collect::<Vec<_>>()
+    };
+    let route = "route: [ { destination: { host: reviews } } ]";
+    let safe = "retries: { attempts: 1, retryOn: connect-failure }";
+    let prefix = "match: [ { uri: { prefix: /a } } ]";
+    assert_eq!(found(&format!("    - {{ {prefix}, {route}, {safe} }}\n    - {{ {route}, {safe} }}\n")), []);
+    assert_eq!(
+        found(&format!("    - {{ {route}, {safe} }}\n    - {{ {prefix}, {route}, {safe} }}\n")),
+        [("shadowed", "spec.http[1]".to_owned())]
+    );
+    assert_eq!(
+        found(&format!("    - {{ {prefix}, {route} }}\n    - {{ {route} }}\n")),
+        [("retry-non-idempotent", "spec.http".to_owned())],
+        "Istio's default, once for all rules"
+    );
+    assert_eq!(
+        found(&format!(
+            "    - {{ {route}, timeout: 1s, retries: {{ attempts: 2, perTryTimeout: 1s, retryOn: refused-stream }} }}\n"
+        )),
+        [("retries-exceed-timeout", "spec.http[0].retries.perTryTimeout".to_owned())]
+    );
+}
+
 /// `validate` with these arguments, in a folder with the bad example of a lint.
 fn validate(id: &str, arguments: &[&str]) -> (i32, String, String) {
     let folder = tempfile::tempdir().unwrap();

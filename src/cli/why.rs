@@ -12,8 +12,7 @@ use crate::{
     model::{CatalogEntry, Port, Proxy},
     policy::{
         Document, Why,
-        merge::{Decided, Leaf},
-        why::{TargetSettings, why_lost},
+        why::{Origin, Overrode, Setting},
     },
     yaml::did_you_mean,
 };
@@ -44,7 +43,7 @@ impl WhyCommand {
         let Some(world) = inputs::load_or_explain(&self.config)? else { return Ok(Outcome::Problems) };
         let (entry, port) = find(&world, &self.target)?;
         let group = world.grouping().group_of(&proxy);
-        let why = world.policies().why(entry, port, &proxy, &group.view);
+        let why = world.policies().why(entry, port, &proxy, &group.view, world.catalog());
         match self.output {
             output::Format::Human => output::result(&human(entry, &proxy, &why))?,
             output::Format::Json | output::Format::Yaml => output::value(self.output, &to_json(entry, &proxy, &why))?,
@@ -81,14 +80,6 @@ fn find<'a>(world: &'a World, written: &str) -> Result<(&'a CatalogEntry, Option
 }
 
 fn to_json(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> Value {
-    let settings: Vec<Value> = why
-        .targets
-        .iter()
-        .flat_map(|target| {
-            let said = target.settings.iter().map(|(path, decided)| decided_json(target, path, decided));
-            said.chain(target.defaults().into_iter().map(|(path, value)| setting_json(target, &path, &value)))
-        })
-        .collect();
     let not_applied: Vec<Value> = why
         .not_applied
         .iter()
@@ -98,36 +89,34 @@ fn to_json(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> Value {
         .collect();
     json!({
         "service": entry.service.name.as_str(), "node": &*proxy.id, "workload": &*proxy.workload,
-        "settings": settings, "notApplied": not_applied,
+        "settings": why.settings().iter().map(setting_json).collect::<Vec<_>>(), "notApplied": not_applied,
     })
 }
 
-fn setting_json(target: &TargetSettings, path: &str, value: &Value) -> Value {
-    let mut setting = json!({ "setting": path, "value": value, "port": target.port.number.get(), "overrode": [] });
-    if let Some(subset) = &target.subset {
-        setting["subset"] = json!(subset.as_str());
-    }
-    setting
-}
-
-fn decided_json(target: &TargetSettings, path: &str, decided: &Decided) -> Value {
-    let mut setting = setting_json(target, path, &decided.leaf.value);
-    setting["from"] = leaf_origin(&decided.leaf, json!({}));
-    setting["overrode"] = decided
-        .overrode
+fn setting_json(setting: &Setting) -> Value {
+    let Setting { setting, value, port, subset, from, overrode } = setting;
+    let overrode: Vec<Value> = overrode
         .iter()
-        .map(|lost| {
-            let said =
-                json!({ "setting": lost.path, "value": lost.leaf.value, "reason": why_lost(path, decided, lost) });
-            leaf_origin(&lost.leaf, said)
+        .map(|Overrode { setting, value, from, reason }| {
+            origin_json(from, json!({ "setting": setting, "value": value, "reason": reason }))
         })
         .collect();
-    setting
+    let mut said = json!({ "setting": setting, "value": value, "overrode": overrode });
+    if let Some(port) = port {
+        said["port"] = json!(port.number.get());
+    }
+    if let Some(subset) = subset {
+        said["subset"] = json!(subset.as_str());
+    }
+    if let Some(from) = from {
+        said["from"] = origin_json(from, json!({}));
+    }
+    said
 }
 
-fn leaf_origin(leaf: &Leaf, said: Value) -> Value {
-    let mut said = with_origin(&leaf.document, &leaf.field, said);
-    said["field"] = json!(leaf.field);
+fn origin_json(from: &Origin, said: Value) -> Value {
+    let mut said = with_origin(&from.document, &from.field, said);
+    said["field"] = json!(from.field);
     said
 }
 
@@ -139,48 +128,123 @@ fn with_origin(document: &Document, field: &str, mut said: Value) -> Value {
     said
 }
 
+/// What fits on a terminal beside a pager and a chat.
+const COLUMNS: usize = 100;
+
+/// Paths longer than this push their own value out, not everybody's.
+const WIDEST_PATH: usize = 46;
+
 fn human(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> String {
     let mut text = String::new();
     let workload = if proxy.workload.is_empty() { String::new() } else { format!(" ({})", proxy.workload) };
     for target in &why.targets {
         let subset = target.subset.as_ref().map(|subset| format!("/{subset}")).unwrap_or_default();
-        let _ =
-            writeln!(text, "{}:{}{subset} as {}{workload} sees it", entry.service.name, target.port.number, proxy.id);
-        let defaults = target.defaults();
-        let width = target.settings.iter().map(|(path, _)| path).chain(defaults.iter().map(|(path, _)| path));
-        let width = width.map(String::len).max().unwrap_or_default();
-        for (path, decided) in &target.settings {
-            let _ = writeln!(text, "  {path:width$}  {}  {}", plain(&decided.leaf.value), origin(&decided.leaf));
-            for lost in &decided.overrode {
-                let (value, origin, reason) =
-                    (plain(&lost.leaf.value), origin(&lost.leaf), why_lost(path, decided, lost));
-                let _ = writeln!(text, "  {:width$}  overrode {value}  {origin}: {reason}", "");
+        let name = format!("{}:{}{subset}", entry.service.name, target.port.number);
+        let whole = why.targets.iter().find(|whole| whole.subset.is_none() && whole.port == target.port);
+        let mut settings = target.settings();
+        match whole.filter(|_| target.subset.is_some()) {
+            None => drop(writeln!(text, "{name} as {}{workload} sees it", proxy.id)),
+            Some(whole) => {
+                let of_service = whole.settings();
+                settings.retain(|setting| !of_service.iter().any(|other| says_the_same(setting, other)));
+                let except = if settings.is_empty() { "" } else { ", except" };
+                let _ = writeln!(text, "{name} is as {}:{}{except}", entry.service.name, target.port.number);
             }
         }
-        for (path, value) in defaults {
-            let _ = writeln!(text, "  {path:width$}  {}  default", plain(&value));
+        section(&mut text, &settings);
+    }
+    for (port, routes) in &why.routes {
+        let _ =
+            writeln!(text, "routes of {}:{}, of which the first that matches counts", entry.service.name, port.number);
+        section(&mut text, &crate::policy::why::of_routes(port, routes));
+    }
+    for (title, stated) in
+        [("subsets", &why.subsets), ("sent to this workload because of", &why.scope), ("of the whole mesh", &why.mesh)]
+    {
+        if !stated.is_empty() {
+            let _ = writeln!(text, "{title}");
+            section(&mut text, &stated.iter().flat_map(|stated| stated.settings()).collect::<Vec<_>>());
         }
-        text.push('\n');
     }
     if !why.not_applied.is_empty() {
         text.push_str("does not apply\n");
         for entry in &why.not_applied {
             let place = entry.document.place_of(&entry.field);
-            let _ = writeln!(text, "  {}  {}:{}: {}", entry.document.name(), place.file.path, place.line, entry.reason);
+            let _ = writeln!(text, "  {}  {}:{}", entry.document.name(), place.file.path, place.line);
+            wrapped(&mut text, 4, &entry.reason);
         }
     }
     text
 }
 
-fn origin(leaf: &Leaf) -> String {
-    let place = leaf.document.place_of(&leaf.field);
-    format!("{}  {}:{}", leaf.document.name(), place.file.path, place.line)
+/// Whether a subset's setting is that of its service.
+fn says_the_same(setting: &Setting, other: &Setting) -> bool {
+    let said_at = |setting: &Setting| setting.from.as_ref().map(|from| (from.document.id.clone(), from.field.clone()));
+    setting.setting == other.setting && setting.value == other.value && said_at(setting) == said_at(other)
+}
+
+fn section(text: &mut String, settings: &[Setting]) {
+    let width = settings.iter().map(|setting| setting.setting.len()).filter(|&width| width <= WIDEST_PATH).max();
+    let width = width.unwrap_or(WIDEST_PATH);
+    for Setting { setting, value, from, overrode, .. } in settings {
+        // Lists and blocks are told by their parts, which follow.
+        if !is_compound(value) {
+            let from = from.as_ref().map_or_else(|| "default".to_owned(), origin);
+            columns(text, &format!("  {setting:width$}"), &plain(value), &from, width + 4);
+        }
+        for Overrode { setting: of, value, from, reason } in overrode {
+            let of = if of == setting { String::new() } else { format!("{of}: ") };
+            columns(text, &format!("  {:width$}", ""), &format!("not {of}{}", plain(value)), &origin(from), width + 4);
+            wrapped(text, width + 6, reason);
+        }
+    }
+    text.push('\n');
+}
+
+/// A line of three columns; the last goes to a line of its own where there is no room.
+fn columns(text: &mut String, path: &str, value: &str, from: &str, indent: usize) {
+    let line = format!("{path}  {value}");
+    if line.chars().count() + 2 + from.chars().count() <= COLUMNS {
+        let _ = writeln!(text, "{line}  {from}");
+    } else {
+        let _ = writeln!(text, "{line}\n{:indent$}{from}", "");
+    }
+}
+
+fn wrapped(text: &mut String, indent: usize, sentence: &str) {
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            let _ = writeln!(text, "{:indent$}{line}", "");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(text, "{:indent$}{line}", "");
+}
+
+fn origin(from: &Origin) -> String {
+    let place = from.place();
+    format!("{}  {}:{}", from.document.name(), place.file.path, place.line)
+}
+
+fn is_compound(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => false,
+    }
 }
 
 /// Text without quotes, everything else as JSON.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        // What limits are set to where there is none.
+        Value::Number(number) if number.as_u64() == Some(u64::from(u32::MAX)) => "no limit".into(),
         other => other.to_string(),
     }
 }

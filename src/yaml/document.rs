@@ -95,6 +95,37 @@ impl Document {
         }
     }
 
+    /// Every scalar at or below a path as it is written, each with its own path, in the order written.
+    pub fn scalars(&self, path: &str) -> Vec<(String, String)> {
+        let mut scalars = Vec::new();
+        // Aliases can multiply a document; who asks for all of it gets as much as a text can hold.
+        let mut left = self.file.text.len();
+        if let Some((id, _)) = self.find(path) {
+            self.collect_scalars(path, id, &mut left, &mut scalars);
+        }
+        scalars
+    }
+
+    fn collect_scalars(&self, path: &str, id: NodeId, left: &mut usize, scalars: &mut Vec<(String, String)>) {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        match &self.node(id).kind {
+            Kind::Scalar { text, .. } => scalars.push((path.to_owned(), text.to_string())),
+            Kind::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.collect_scalars(&format!("{path}[{index}]"), *item, left, scalars);
+                }
+            }
+            Kind::Mapping(entries) => {
+                for Entry { key, value, .. } in entries {
+                    self.collect_scalars(&format!("{path}{}", key_segment(key)), *value, left, scalars);
+                }
+            }
+        }
+    }
+
     pub(super) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id as usize]
     }
@@ -124,6 +155,14 @@ impl Document {
 enum Segment<'a> {
     Key(&'a str),
     Index(usize),
+}
+
+/// A key as the next part of a path: `.name`, or `["a.b"]` where the key has characters with a meaning in paths.
+pub fn key_segment(key: &str) -> String {
+    match key.contains(['.', '[', ']', '"', '/', '*']) || key.is_empty() {
+        true => format!("[\"{key}\"]"),
+        false => format!(".{key}"),
+    }
 }
 
 /// The path without its last segment.

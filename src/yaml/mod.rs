@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 pub use comments::{MarkedComment, marked_comments};
-pub use document::Document;
+pub use document::{Document, key_segment};
 pub use parse::{Parsed, parse};
 pub(crate) use schema::scalar_schema;
 pub use suggest::{did_you_mean, nearest};

@@ -77,6 +77,6 @@ pub fn policies(services: &str, text: &str) {
     explained(&world.problems());
     explained(&world.lints(Date::of_unix_seconds(1_800_000_000)));
     for (_, entry) in world.catalog().iter() {
-        world.policies().why(entry, None, &proxy, &group.view);
+        world.policies().why(entry, None, &proxy, &group.view, world.catalog()).settings();
     }
 }

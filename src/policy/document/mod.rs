@@ -168,6 +168,16 @@ impl Document {
         self.id.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.into())
     }
 
+    /// Where the value at a path below the document's root stands.
+    pub fn place_of_value(&self, path: &str) -> Place {
+        self.source.place(path)
+    }
+
+    /// Every scalar at or below a path as it is written, each with its own path.
+    pub fn scalars(&self, path: &str) -> Vec<(String, String)> {
+        self.source.scalars(path)
+    }
+
     /// Its printed name.
     pub fn name(&self) -> String {
         self.id.to_string()

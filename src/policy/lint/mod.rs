@@ -17,6 +17,7 @@ mod hashing;
 mod locality;
 mod pool;
 mod retries;
+mod routes;
 mod shadowed;
 mod silence;
 mod subsets;
@@ -26,7 +27,7 @@ pub use date::Date;
 pub use silence::{Silence, Tried, heed};
 pub(super) use silence::{is_silenced, read as read_silences};
 
-use self::{findings::Findings, shadowed::Contest, target::Target};
+use self::{findings::Findings, routes::Reach, shadowed::Contest, target::Target};
 use super::{check_against, effective::effective, leaves, set::PolicySet};
 use crate::{
     diagnostic::Diagnostic,
@@ -78,7 +79,10 @@ pub const LINTS: &[Lint] = &[
     on_services("retries-exceed-timeout", "retries that the request's timeout leaves no time for"),
     on_services("retry-non-idempotent", "retry conditions that can repeat a request which was acted on"),
     on_services("retry-without-budget", "retries of overload without a limit on retries"),
-    on_services("shadowed", "a document whose every field is overridden, wherever it applies"),
+    on_services(
+        "shadowed",
+        "a document whose every field is overridden wherever it applies, a rule that no request gets to",
+    ),
     on_services("sticky-on-draining", "session affinity on a service with draining endpoints"),
     on_services("subset-without-endpoints", "a subset that no endpoint is in"),
 ];
@@ -106,10 +110,17 @@ pub fn of_services(policies: &PolicySet, catalog: &Catalog, views: &[ClientView]
     let places = locality::Places::of(catalog);
     let mut findings = Findings::default();
     let mut contest = Contest::default();
+    let mut reach = Reach::default();
     for (_, entry) in catalog.iter() {
         subsets::check(policies, entry, views, &mut findings);
         let mut seen_before = Vec::new();
         for view in views {
+            routes::check(
+                &entry.service,
+                &policies.explain_routes(&entry.service, view, catalog),
+                &mut reach,
+                &mut findings,
+            );
             let candidates = policies.candidates(&entry.service, view);
             if candidates.is_empty() || seen_before.contains(&candidates.identity()) {
                 continue;
@@ -134,6 +145,7 @@ pub fn of_services(policies: &PolicySet, catalog: &Catalog, views: &[ClientView]
         }
     }
     contest.end(&mut findings);
+    reach.end(&mut findings);
     let mut problems = check_against(policies, catalog);
     problems.extend(findings.end());
     problems

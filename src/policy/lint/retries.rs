@@ -1,16 +1,16 @@
 //! Retries: time for them, a limit for them, and whether a request may be repeated at all.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use super::{super::document::scalar::Span, findings::Findings, target::Target};
-use crate::model::policy::{Retry, SAFE_RETRY_ON, UNLIMITED};
+use crate::model::policy::{Retry, RoutePolicy, SAFE_RETRY_ON, UNLIMITED};
 
 /// Conditions that are met before an endpoint can have acted on the request, beside [`SAFE_RETRY_ON`].
 const ALSO_SAFE: [&str; 2] = ["envoy-ratelimited", "http3-post-connect-failure"];
 
 pub(super) fn check(target: &Target<'_>, findings: &mut Findings) {
     let Some(retry) = target.policy.route.retry.as_ref().filter(|_| target.port.protocol.is_http()) else { return };
-    exceed_timeout(target, retry, findings);
+    exceed_timeout(target, findings);
     let unsafe_conditions = unsafe_conditions(retry);
     if let Some(condition) = unsafe_conditions.first() {
         non_idempotent(target, condition, findings);
@@ -19,7 +19,7 @@ pub(super) fn check(target: &Target<'_>, findings: &mut Findings) {
 }
 
 /// Conditions under which an endpoint may have acted on the request, or said that it is overloaded.
-fn unsafe_conditions(retry: &Retry) -> Vec<String> {
+pub(super) fn unsafe_conditions(retry: &Retry) -> Vec<String> {
     let conditions = retry.retry_on.iter().filter(|condition| {
         !SAFE_RETRY_ON.contains(&&***condition)
             && !ALSO_SAFE.contains(&&***condition)
@@ -37,34 +37,38 @@ fn unsafe_conditions(retry: &Retry) -> Vec<String> {
         .collect()
 }
 
-fn exceed_timeout(target: &Target<'_>, retry: &Retry, findings: &mut Findings) {
-    let (Some(timeout), Some(each)) = (target.policy.route.timeout, retry.per_try_timeout) else { return };
+fn exceed_timeout(target: &Target<'_>, findings: &mut Findings) {
+    let Some(sentence) = exceeding(target, &target.policy.route) else { return };
+    let Some(said) = target.first_said(&["retries.perTryTimeout", "retries.attempts", "timeout"]) else { return };
+    target.warn("retries-exceed-timeout", said, findings, || sentence);
+}
+
+/// What to say of tries that do not fit into the time for all of them.
+pub(super) fn exceeding(what: &dyn Display, policy: &RoutePolicy) -> Option<(String, String)> {
+    let (retry, timeout) = (policy.retry.as_ref()?, policy.timeout?);
+    let each = retry.per_try_timeout?;
     let tries = retry.attempts.saturating_add(1);
     let all = each.saturating_mul(tries);
     if all <= timeout {
-        return;
+        return None;
     }
-    let Some(said) = target.first_said(&["retries.perTryTimeout", "retries.attempts", "timeout"]) else { return };
-    target.warn("retries-exceed-timeout", said, findings, || {
-        let fit = timeout.as_nanos() / each.as_nanos().max(1);
-        let message = format!(
-            "{tries} tries of {} take up to {}, and a request to {target} ends after {}: {} fit into that",
-            Span(each),
-            Span(all),
-            Span(timeout),
-            match fit {
-                0 => "none".to_owned(),
-                1 => "one".to_owned(),
-                fit => fit.to_string(),
-            },
-        );
-        let shorter = Duration::from_millis(u64::try_from((timeout / tries).as_millis()).unwrap_or(u64::MAX));
-        let remedy = match shorter.is_zero() {
-            true => format!("write `timeout: {}`, or fewer `attempts`", Span(all)),
-            false => format!("write `timeout: {}`, `perTryTimeout: {}`, or fewer `attempts`", Span(all), Span(shorter)),
-        };
-        (message, remedy)
-    });
+    let fit = match timeout.as_nanos() / each.as_nanos().max(1) {
+        0 => "none".to_owned(),
+        1 => "one".to_owned(),
+        fit => fit.to_string(),
+    };
+    let message = format!(
+        "{tries} tries of {} take up to {}, and a request to {what} ends after {}: {fit} of them fit into that",
+        Span(each),
+        Span(all),
+        Span(timeout),
+    );
+    let shorter = Duration::from_millis(u64::try_from((timeout / tries).as_millis()).unwrap_or(u64::MAX));
+    let remedy = match shorter.is_zero() {
+        true => format!("write `timeout: {}`, or fewer `attempts`", Span(all)),
+        false => format!("write `timeout: {}`, `perTryTimeout: {}`, or fewer `attempts`", Span(all), Span(shorter)),
+    };
+    Some((message, remedy))
 }
 
 fn non_idempotent(target: &Target<'_>, condition: &str, findings: &mut Findings) {

@@ -3,7 +3,12 @@
 //!
 //! This explains the very decisions that `resolve` takes, from the same [`Candidates`]; it decides nothing itself.
 
-use std::{collections::BTreeSet, sync::Arc};
+mod settings;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -16,19 +21,30 @@ use super::{
     istio::Rule,
     merge::{self, ClientsRank, Decided, NarrowingRank, Overridden, Rank, TargetRank},
     resolve::Candidates,
+    routes::PortRoutes,
     rule_choice::{self, Client},
     set::{Policy, PolicySet},
 };
 use crate::{
-    model::{CatalogEntry, ClientView, Labels, Port, Proxy, Service, ServiceName, SubsetName},
+    model::{Catalog, CatalogEntry, ClientView, Labels, Port, Proxy, Service, ServiceName, SubsetName},
     policy::leaves::Path,
 };
+
+pub use settings::{Origin, Overrode, Setting, of_routes};
 
 /// What applies to a service, and what does not.
 #[derive(Debug, Clone, Default)]
 pub struct Why {
     /// Each port that was asked about, alone and with each subset.
     pub targets: Vec<TargetSettings>,
+    /// The subsets that the service has.
+    pub subsets: Vec<Stated>,
+    /// The rules of each port that has some, in order.
+    pub routes: Vec<(Port, PortRoutes)>,
+    /// What of `Dependencies` makes the workload be sent this service.
+    pub scope: Vec<Stated>,
+    /// What the `Mesh` says.
+    pub mesh: Vec<Stated>,
     /// Documents that could be expected to have a say and have none, sorted.
     pub not_applied: Vec<NotApplied>,
 }
@@ -42,6 +58,23 @@ pub struct TargetSettings {
     pub subset: Option<SubsetName>,
     /// What documents say of it, by path.
     pub settings: Vec<(Path, Decided)>,
+    /// Whether an endpoint is a host name, so that how names are resolved is of interest.
+    pub resolves_names: bool,
+}
+
+/// Something that a document says beside the settings of ports.
+#[derive(Debug, Clone)]
+pub struct Stated {
+    /// What it is called.
+    pub setting: Path,
+    /// What it is.
+    pub value: Value,
+    /// In which document.
+    pub document: Arc<Document>,
+    /// At which path below the document's root.
+    pub field: String,
+    /// What was said in vain.
+    pub overrode: Vec<Overrode>,
 }
 
 /// A document without a say.
@@ -63,6 +96,7 @@ impl TargetSettings {
         defaults.retain(|(path, _)| {
             let for_http = ["timeout", "retries.", "connectionPool.http."].iter().any(|start| path.starts_with(start));
             (is_http || !for_http)
+                && (self.resolves_names || !path.starts_with("dns."))
                 && !self.settings.iter().any(|(said, _)| said == path || merge::is_other_form(said, path))
         });
         defaults
@@ -71,54 +105,99 @@ impl TargetSettings {
 
 impl PolicySet {
     /// Explains a service as a proxy sees it; `port` narrows the answer to one port.
-    pub fn why(&self, entry: &CatalogEntry, port: Option<&Port>, proxy: &Proxy, view: &ClientView) -> Why {
+    pub fn why(
+        &self,
+        entry: &CatalogEntry,
+        port: Option<&Port>,
+        proxy: &Proxy,
+        view: &ClientView,
+        catalog: &Catalog,
+    ) -> Why {
         let service = &*entry.service;
         let candidates = self.candidates(service, view);
         let subsets = candidates.subsets();
         let ports = service.ports.iter().filter(|candidate| port.is_none_or(|port| port.number == candidate.number));
-        let targets = ports
+        let targets: Vec<TargetSettings> = ports
             .flat_map(|port| std::iter::once(None).chain(subsets.keys().map(Some)).map(move |subset| (port, subset)))
             .map(|(port, subset)| TargetSettings {
                 port: port.clone(),
                 subset: subset.cloned(),
                 settings: candidates.decide(port, subset).settings.into_iter().collect(),
+                resolves_names: entry.endpoints.needs_dns(),
             })
             .collect();
-        let mut not_applied = self.scope_reason(service, proxy);
+        let routed = self.explain_routes(service, view, catalog);
+        let asked = |number| port.is_none_or(|port| port.number == number);
+        let routes = routed.ports.into_iter().filter(|(number, _)| asked(*number)).filter_map(|(number, routes)| {
+            Some((service.ports.iter().find(|port| port.number == number)?.clone(), routes))
+        });
+        let (scope, mut not_applied) = self.scope(service, proxy);
+        let unrouted = routed.not_applied.into_iter();
+        not_applied.extend(unrouted.map(|(document, field, reason)| NotApplied { document, field, reason }));
         not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
         // The view knows the namespace only where it distinguishes something; what is said here is of this proxy's own.
         let namespace = if proxy.namespace.is_empty() { view.namespace.as_deref() } else { Some(&*proxy.namespace) };
         let client = Client { namespace, root: self.root_namespace() };
         not_applied.extend(self.rules_without_a_say(service, client, &candidates));
+        not_applied.extend(nothing_counts(&targets, &not_applied));
         not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
-        Why { targets, not_applied }
+        let subsets = defined_subsets(&candidates);
+        Why { targets, subsets, routes: routes.collect(), scope, mesh: self.mesh_settings(), not_applied }
     }
 
-    /// The dependencies because of which a proxy is not sent the service at all.
-    fn scope_reason(&self, service: &Service, proxy: &Proxy) -> Vec<NotApplied> {
+    /// Because of which dependencies a proxy is sent the service, or else is not.
+    fn scope(&self, service: &Service, proxy: &Proxy) -> (Vec<Stated>, Vec<NotApplied>) {
         let dependencies = self.documents().filter_map(|document| match &document.body {
             Body::Dependencies(dependencies) => Some((document, dependencies)),
-            Body::TrafficPolicy(_) | Body::DestinationRule(_) | Body::VirtualService(_) | Body::Mesh(_) => None,
+            _ => None,
         });
         let matching: Vec<_> =
             dependencies.filter(|(_, dependencies)| dependencies.workload.0.matches(&proxy.workload)).collect();
         let named = matching.iter().any(|(_, dependencies)| dependencies.workload.0.is_exact());
         let counting: Vec<_> =
             matching.into_iter().filter(|(_, dependencies)| !named || dependencies.workload.0.is_exact()).collect();
-        let lists = |Pattern(pattern): &Pattern| pattern.matches(service.name.as_str());
-        if counting.iter().any(|(_, dependencies)| dependencies.services.iter().any(lists)) {
-            return Vec::new();
+        let mut because = Vec::new();
+        for (document, dependencies) in &counting {
+            for (index, Pattern(pattern)) in dependencies.services.iter().enumerate() {
+                if pattern.matches(service.name.as_str()) {
+                    because.push(Stated {
+                        setting: "dependencies.services".into(),
+                        value: Value::String(pattern.to_string()),
+                        document: (*document).clone(),
+                        field: format!("spec.services[{index}]"),
+                        overrode: Vec::new(),
+                    });
+                }
+            }
         }
-        let reason =
-            format!("{} is not among the services that {} calls: it is not sent", service.name, proxy.workload);
-        counting
-            .into_iter()
-            .map(|(document, _)| NotApplied {
+        if !because.is_empty() {
+            return (because, Vec::new());
+        }
+        let reason = format!(
+            "{} is not among the services that {} calls: it is not visible to it, and not sent",
+            service.name, proxy.workload
+        );
+        let not = counting.into_iter().map(|(document, _)| NotApplied {
+            document: document.clone(),
+            field: "spec.services".into(),
+            reason: reason.clone(),
+        });
+        (because, not.collect())
+    }
+
+    /// What the `Mesh` says, which is the same for every service.
+    fn mesh_settings(&self) -> Vec<Stated> {
+        let mesh = self.documents().filter(|document| matches!(document.body, Body::Mesh(_)));
+        let stated = mesh.flat_map(|document| {
+            document.scalars("spec").into_iter().map(|(field, text)| Stated {
+                setting: field.replacen("spec", "mesh", 1),
+                value: Value::String(text),
                 document: document.clone(),
-                field: "spec.services".into(),
-                reason: reason.clone(),
+                field,
+                overrode: Vec::new(),
             })
-            .collect()
+        });
+        stated.collect()
     }
 
     fn policies_without_a_say(
@@ -205,6 +284,52 @@ impl PolicySet {
         }
         reasons
     }
+}
+
+/// The subsets of a service, each with the definitions that another of its name comes before.
+fn defined_subsets(candidates: &Candidates<'_>) -> Vec<Stated> {
+    let mut by_name: BTreeMap<&SubsetName, Stated> = BTreeMap::new();
+    for defined in candidates.defined_subsets() {
+        let setting = format!("subsets.{}.labels", defined.name);
+        let value = Value::Object(
+            defined.labels.0.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect(),
+        );
+        let (document, field) = (defined.document.clone(), format!("spec.subsets[{}].labels", defined.index));
+        if let Some(first) = by_name.get_mut(defined.name) {
+            let reason = format!("of subsets with one name the first counts: that of {}", first.document.id);
+            first.overrode.push(Overrode { setting, value, from: Origin { document, field }, reason });
+        } else {
+            by_name.insert(defined.name, Stated { setting, value, document, field, overrode: Vec::new() });
+        }
+    }
+    by_name.into_values().collect()
+}
+
+/// Documents that apply, and of which nothing counts: every word of theirs was said by a more specific one.
+fn nothing_counts(targets: &[TargetSettings], known: &[NotApplied]) -> Vec<NotApplied> {
+    let decided = || targets.iter().flat_map(|target| target.settings.iter().map(|(_, decided)| decided));
+    let winners: BTreeSet<_> = decided().map(|decided| &decided.leaf.document.id).collect();
+    let mut losers = BTreeMap::new();
+    for decided in decided() {
+        for lost in &decided.overrode {
+            losers.entry(&lost.leaf.document.id).or_insert((&lost.leaf.document, &decided.leaf.document));
+        }
+    }
+    let idle = losers.into_iter().filter(|(id, (loser, _))| {
+        let defines_subsets = match &loser.body {
+            Body::TrafficPolicy(policy) => !policy.subsets.is_empty(),
+            Body::DestinationRule(rule) => !rule.subsets.is_empty(),
+            _ => false,
+        };
+        !winners.contains(id) && !defines_subsets && !known.iter().any(|entry| entry.document.id == **id)
+    });
+    let reason = |winner: &Document| format!("everything it says is overridden, by {} for one", winner.id);
+    idle.map(|(_, (loser, winner))| NotApplied {
+        document: loser.clone(),
+        field: "spec".into(),
+        reason: reason(winner),
+    })
+    .collect()
 }
 
 /// Why a policy that might be meant for a service does not target it; `None` where nobody would expect it to.
