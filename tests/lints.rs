@@ -131,7 +131,7 @@ fn rules_of_routing_are_looked_at() {
     assert_eq!(found(&format!("    - {{ {prefix}, {route}, {safe} }}\n    - {{ {route}, {safe} }}\n")), []);
     assert_eq!(
         found(&format!("    - {{ {route}, {safe} }}\n    - {{ {prefix}, {route}, {safe} }}\n")),
-        [("shadowed", "spec.http[1]".to_owned())]
+        [("unreachable-rule", "spec.http[1]".to_owned())]
     );
     assert_eq!(
         found(&format!("    - {{ {prefix}, {route} }}\n    - {{ {route} }}\n")),

@@ -17,6 +17,7 @@ use std::{
 
 use chancery::{
     control::World,
+    diagnostic::Level,
     model::{ClientKind, Locality, Proxy, Role},
     policy::{Document, Library},
 };
@@ -100,6 +101,8 @@ struct Scene {
     name: String,
     services: String,
     proxy: Proxy,
+    /// How many errors the case has with its services.
+    errors: usize,
 }
 
 impl Scene {
@@ -110,14 +113,20 @@ impl Scene {
             id: "golden".into(),
             workload: value("service=").into(),
             namespace: value("namespace=").into(),
+            labels: value("labels=")
+                .split_once(':')
+                .map(|(key, value)| (key.into(), value.into()))
+                .into_iter()
+                .collect(),
             locality: Locality::parse(&value("locality=")),
             kind: ClientKind::Envoy,
             role: Role::Sidecar,
         };
-        Self { name: input.name.clone(), services: input.services.clone(), proxy }
+        let errors = errors(&mut support::world::world(&input.services, &input.policies));
+        Self { name: input.name.clone(), services: input.services.clone(), proxy, errors }
     }
 
-    /// The world with these policies; `None` where they are wrong.
+    /// The world with these policies; `None` where they have more errors than the case itself is there to show.
     fn world(&self, policies: &str) -> Option<World> {
         let mut library = Library::default();
         library.update([&source("policies.yaml", policies)]);
@@ -126,7 +135,7 @@ impl Scene {
         }
         let mut world = World::default();
         world.update(catalog(&self.services), library.policies().clone());
-        world.problems().iter().all(|problem| problem.level != chancery::diagnostic::Level::Error).then_some(world)
+        (errors(&mut world) <= self.errors).then_some(world)
     }
 
     /// What is served.
@@ -145,9 +154,18 @@ impl Scene {
     }
 }
 
+fn errors(world: &mut World) -> usize {
+    world.problems().iter().filter(|problem| problem.level == Level::Error).count()
+}
+
 /// Other values that may stand in the place of one, by what it looks like.
 fn others(text: &str) -> Vec<String> {
-    const WORDS: [&str; 33] = [
+    const WORDS: &[&str] = &[
+        "CANCELLED",
+        "http",
+        "FROM_PROTOCOL_DEFAULT",
+        "FROM_REQUEST_PORT",
+        "*.example.org",
         "v1",
         "v2",
         "shadow",
@@ -201,7 +219,7 @@ fn others(text: &str) -> Vec<String> {
         others.push(format!("{text}00"));
     }
     others.extend([format!("{text}x"), format!("{text}/x"), format!("x{text}")]);
-    others.extend(WORDS.map(ToOwned::to_owned));
+    others.extend(WORDS.iter().map(|&word| word.to_owned()));
     others.retain(|other| other != text);
     others
 }
@@ -222,7 +240,9 @@ fn perturb(scene: &Scene, policies: &str, document: &Document, field: &str, befo
     let written = &policies[place.start..place.end];
     let text = written.trim_matches(['"', '\'']);
     let mut outcome = Outcome::NoneIsValid;
-    for other in others(text) {
+    let services = catalog(&scene.services);
+    let names = services.iter().map(|(name, _)| name.to_string());
+    for other in others(text).into_iter().chain(names.filter(|name| name != text)) {
         let other = if written == text { other } else { format!("\"{other}\"") };
         let changed = format!("{}{other}{}", &policies[..place.start], &policies[place.end..]);
         let Some(mut world) = scene.world(&changed) else { continue };
@@ -265,7 +285,21 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "0 is not set, in Istio",
     ),
     ("spec.loadBalancer.localityLbSetting.distribute[0].to[", "shares add up to 100"),
-    (".destination.host: reviews", "the subset beside it is this service's own"),
+    ("destination.host: ", "the port or subset beside it is this service's alone"),
+    ("mirror.host: ", "the port or subset beside it is this service's alone"),
+    (".port.number: ", "the service has one port"),
+    (
+        "istio-routes-matches: VirtualService/shop/reviews spec.http[0].match[3].",
+        "a match for another port, shown with its rule",
+    ),
+    (
+        "istio-routes-matches: VirtualService/shop/reviews spec.http[0].match[4].",
+        "a match for a gateway, shown with its rule",
+    ),
+    (
+        "istio-routes-fault: VirtualService/shop/reviews spec.http[2].fault.abort.httpStatus: 500",
+        "of no request, as the case shows",
+    ),
     ("spec.outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 

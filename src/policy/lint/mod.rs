@@ -27,7 +27,7 @@ pub use date::Date;
 pub use silence::{Silence, Tried, heed};
 pub(super) use silence::{is_silenced, read as read_silences};
 
-use self::{findings::Findings, routes::Reach, shadowed::Contest, target::Target};
+use self::{findings::Findings, shadowed::Contest, target::Target};
 use super::{check_against, effective::effective, leaves, set::PolicySet};
 use crate::{
     diagnostic::Diagnostic,
@@ -79,12 +79,11 @@ pub const LINTS: &[Lint] = &[
     on_services("retries-exceed-timeout", "retries that the request's timeout leaves no time for"),
     on_services("retry-non-idempotent", "retry conditions that can repeat a request which was acted on"),
     on_services("retry-without-budget", "retries of overload without a limit on retries"),
-    on_services(
-        "shadowed",
-        "a document whose every field is overridden wherever it applies, a rule that no request gets to",
-    ),
+    on_services("shadowed", "a document whose every field is overridden, wherever it applies"),
+    on_services("shadowed-routes", "a second document of routing for a host, which has no say"),
     on_services("sticky-on-draining", "session affinity on a service with draining endpoints"),
     on_services("subset-without-endpoints", "a subset that no endpoint is in"),
+    on_documents("unreachable-rule", "a rule of routing that no request gets to"),
 ];
 
 const fn on_services(id: &'static str, about: &'static str) -> Lint {
@@ -110,17 +109,11 @@ pub fn of_services(policies: &PolicySet, catalog: &Catalog, views: &[ClientView]
     let places = locality::Places::of(catalog);
     let mut findings = Findings::default();
     let mut contest = Contest::default();
-    let mut reach = Reach::default();
     for (_, entry) in catalog.iter() {
         subsets::check(policies, entry, views, &mut findings);
         let mut seen_before = Vec::new();
         for view in views {
-            routes::check(
-                &entry.service,
-                &policies.explain_routes(&entry.service, view, catalog),
-                &mut reach,
-                &mut findings,
-            );
+            routes::check(&entry.service, &policies.explain_routes(&entry.service, view, catalog), &mut findings);
             let candidates = policies.candidates(&entry.service, view);
             if candidates.is_empty() || seen_before.contains(&candidates.identity()) {
                 continue;
@@ -145,7 +138,6 @@ pub fn of_services(policies: &PolicySet, catalog: &Catalog, views: &[ClientView]
         }
     }
     contest.end(&mut findings);
-    reach.end(&mut findings);
     let mut problems = check_against(policies, catalog);
     problems.extend(findings.end());
     problems

@@ -1,15 +1,7 @@
-//! Rules of routing: those that no request reaches, and what they retry.
-
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+//! Rules of routing: what they retry, and whether there is time for it.
 
 use super::{
-    super::{
-        document::{Document, DocumentId},
-        routes::{Decision, PortRoutes, ServiceRoutes},
-    },
+    super::routes::{Decision, PortRoutes, ServiceRoutes},
     findings::{Findings, Said},
     retries::{exceeding, unsafe_conditions},
 };
@@ -17,84 +9,19 @@ use crate::model::{
     Service,
     policy::{
         RoutePolicy, SAFE_RETRY_ON,
-        routing::{HttpAction, HttpMatch, HttpRule, PathMatch},
+        routing::{HttpAction, HttpRule},
     },
 };
 
-/// Rules over all ports and kinds of clients: one that is reached anywhere is none to speak of.
-#[derive(Debug, Default)]
-pub(super) struct Reach {
-    reached: BTreeSet<(DocumentId, String)>,
-    behind: BTreeMap<(DocumentId, String), Behind>,
-}
-
-#[derive(Debug)]
-struct Behind {
-    document: Arc<Document>,
-    service: crate::model::ServiceName,
-    /// The rule that takes everything.
-    catch_all: (Arc<Document>, String),
-}
-
-pub(super) fn check(service: &Service, routes: &ServiceRoutes, reach: &mut Reach, findings: &mut Findings) {
+pub(super) fn check(service: &Service, routes: &ServiceRoutes, findings: &mut Findings) {
     for routes in routes.ports.values() {
         let PortRoutes::Http(rules) = routes else { continue };
-        reach.note(service, rules);
         for decision in rules {
             if let HttpAction::Forward(forward) = &decision.rule.action {
                 retried(service, decision, &forward.policy, findings);
             }
         }
     }
-}
-
-impl Reach {
-    fn note(&mut self, service: &Service, rules: &[Decision<HttpRule>]) {
-        let mut catch_all = None;
-        for Decision { rule, document, field, .. } in rules {
-            let key = (document.id.clone(), field.clone());
-            match &catch_all {
-                None => drop(self.reached.insert(key)),
-                Some((first, of)) => {
-                    let behind = || Behind {
-                        document: document.clone(),
-                        service: service.name.clone(),
-                        catch_all: (Arc::clone(first), String::clone(of)),
-                    };
-                    self.behind.entry(key).or_insert_with(behind);
-                }
-            }
-            if catch_all.is_none() && rule.matches.iter().any(matches_everything) {
-                catch_all = Some((document.clone(), field.clone()));
-            }
-        }
-    }
-
-    pub fn end(self, findings: &mut Findings) {
-        for ((id, field), Behind { document, service, catch_all: (first, of) }) in self.behind {
-            if self.reached.contains(&(id, field.clone())) {
-                continue;
-            }
-            findings.add("shadowed", Said { document: &document, field: &field }, &service, || {
-                let place = first.place_of(&of);
-                let message = format!(
-                    "no request to {service} gets to this rule: the one at {}:{} takes all of them",
-                    place.file.path, place.line
-                );
-                (message, "put it before that one, or remove it".into())
-            });
-        }
-    }
-}
-
-fn matches_everything(wanted: &HttpMatch) -> bool {
-    let HttpMatch { path, path_ignores_case: _, headers, query, stat_prefix: _ } = wanted;
-    let any_path = match path {
-        PathMatch::Any => true,
-        PathMatch::Prefix(prefix) => &**prefix == "/",
-        PathMatch::Exact(_) | PathMatch::SeparatedPrefix(_) | PathMatch::Regex(_) => false,
-    };
-    any_path && headers.is_empty() && query.is_empty()
 }
 
 /// What a rule's retries come to, where the rule itself, or Istio's default for it, is what says so.
