@@ -215,7 +215,7 @@ fn others(text: &str) -> Vec<String> {
     if is_duration || text.ends_with(['m', 'h']) && text.starts_with(|c: char| c.is_ascii_digit()) {
         others.extend(["7s", "13s", "1m", "150ms", "0s"].map(ToOwned::to_owned));
     }
-    if text.bytes().all(|b| b.is_ascii_hexdigit()) && text.len() % 2 == 0 {
+    if text.bytes().all(|b| b.is_ascii_hexdigit()) && text.len().is_multiple_of(2) {
         others.push(format!("{text}00"));
     }
     others.extend([format!("{text}x"), format!("{text}/x"), format!("x{text}")]);
