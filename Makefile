@@ -22,8 +22,8 @@ demo: release
 	@CHANCERY=$(CURDIR)/target/release/chancery KEEP=$(KEEP) python3 scripts/demo
 
 lint:
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 test: lint
 	scripts/install-envoy > /dev/null

@@ -6,7 +6,7 @@
 //! (`BTreeMap`), so that one message has one encoding and a content hash means something, and `bytes` fields
 //! are `Bytes`, so that an encoded resource is shared and never copied.
 //!
-//! Written to `OUT_DIR`: `envoy.rs` (the module tree, included by `src/proto.rs`), one file per package, and
+//! Written to `OUT_DIR`: `envoy.rs` (the module tree, included by `src/lib.rs`), one file per package, and
 //! `descriptors.bin` (the same protos as a descriptor set, without comments), which prints resources as JSON.
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use prost::Message;
 
-const ROOTS: &str = "proto/envoy-roots.txt";
+const ROOTS: &str = "envoy-roots.txt";
 
 /// The folders of `envoy-types/proto` that hold an import root each.
 const INCLUDES: [&str; 6] =
