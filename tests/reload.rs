@@ -191,12 +191,12 @@ async fn a_snapshot_that_is_not_there_yet_is_waited_for() {
     let mut plane = ControlPlane::prepare(&services(1001), "", 15001);
     fs::remove_file(plane.path("services.yaml")).unwrap();
     plane.spawn();
-    let text = eventually("it is alive and not ready", async || {
-        http::get(&plane.admin(), "/readyz").await.ok().filter(|answer| answer.status == 503)
+    // Before its first look at the file it is unready too, and cannot name the file yet.
+    eventually("it is alive, unready, and says what it waits for", async || {
+        let answer = http::get(&plane.admin(), "/readyz").await.ok()?;
+        (answer.status == 503 && answer.body.contains("services.yaml")).then_some(())
     })
-    .await
-    .body;
-    assert!(text.contains("services.yaml"), "{text}");
+    .await;
     assert_eq!(http::get(&plane.admin(), "/healthz").await.unwrap().status, 200);
     plane.write_services(&services(1001));
     eventually("it is ready", async || {
