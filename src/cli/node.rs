@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::model::{ClientKind, Locality, Proxy, Role};
+use crate::model::{ClientKind, Labels, Locality, Proxy, Role};
 
 /// Which proxy.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +24,9 @@ pub struct NodeArgs {
     /// Where it runs, as REGION/ZONE/SUBZONE (`node.locality`); later parts may be left out
     #[arg(long, value_name = "R/Z/S")]
     locality: Option<String>,
+    /// A label of the workload (`node.metadata.LABELS`); may be given several times
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
     /// The node as Envoy's JSON, for example from `/config_dump`; the other options win over what it says
     #[arg(long, value_name = "FILE")]
     node_json: Option<PathBuf>,
@@ -63,7 +66,7 @@ struct MetadataJson {
 impl NodeArgs {
     /// The proxy these options describe.
     pub fn proxy(&self) -> Result<Proxy> {
-        let Self { id, service, namespace, locality, node_json } = self;
+        let Self { id, service, namespace, locality, labels, node_json } = self;
         let json = match node_json {
             None => NodeJson::default(),
             Some(path) => {
@@ -76,16 +79,18 @@ impl NodeArgs {
         if id.is_empty() {
             bail!("a node has an id: give --node, or `id` in the file of --node-json");
         }
+        let mut all: Labels = json.metadata.labels.iter().map(|(key, value)| label(key, value)).collect();
+        for written in labels {
+            let Some((key, value)) = written.split_once('=') else {
+                bail!("--label is KEY=VALUE, found `{written}`");
+            };
+            all.extend([label(key, value)]);
+        }
         Ok(Proxy {
             id,
             workload: said(service, &json.cluster),
             namespace: said(namespace, &json.metadata.namespace),
-            labels: json
-                .metadata
-                .labels
-                .iter()
-                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-                .collect(),
+            labels: all,
             locality: match locality {
                 Some(locality) => Locality::parse(locality),
                 None => Locality::new(&json.locality.region, &json.locality.zone, &json.locality.sub_zone),
@@ -94,4 +99,8 @@ impl NodeArgs {
             role: Role::of_metadata(&json.metadata.role),
         })
     }
+}
+
+fn label(key: &str, value: &str) -> (Arc<str>, Arc<str>) {
+    (key.into(), value.into())
 }

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use super::wire::{socket_address, u32_or_absent, u32_value};
+use super::{
+    shares::{Place, Share, Vantage, distance_by_labels, shares},
+    wire::{socket_address, u32_or_absent, u32_value},
+};
 use crate::{
     model::{
         ClusterName, Endpoint, Health, Labels, Locality, Port,
-        policy::{Distribute, EffectivePolicy, FailoverRule, LocalityRouting, UnhealthyEndpoints},
+        policy::{EffectivePolicy, Failover, LocalityRouting, UnhealthyEndpoints},
     },
     proto::envoy::config::{
         core::v3::{HealthStatus, Locality as ProtoLocality},
@@ -24,7 +27,7 @@ pub(super) fn assignment(
     endpoints: &[Endpoint],
     subset: Option<&Labels>,
     policy: &EffectivePolicy,
-    client: Option<&Locality>,
+    client: &Vantage,
 ) -> ClusterLoadAssignment {
     ClusterLoadAssignment {
         cluster_name: name.to_string(),
@@ -37,32 +40,34 @@ pub(super) fn assignment(
     }
 }
 
-/// The endpoints of a subset, by locality.
-pub(super) fn localities(
+/// The endpoints of a subset, by locality, and where labels decide by nearness.
+fn localities(
     endpoints: &[Endpoint],
     port: &Port,
     subset: Option<&Labels>,
     policy: &EffectivePolicy,
-    client: Option<&Locality>,
+    client: &Vantage,
 ) -> Vec<LocalityLbEndpoints> {
-    let mut by_locality: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
+    let mut by_place: BTreeMap<(&Locality, u32), Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in endpoints {
         if is_sent(endpoint, policy) && subset.is_none_or(|labels| has_labels(endpoint, labels)) {
-            by_locality.entry(&endpoint.locality).or_default().push(endpoint);
+            let by_labels = distance_by_labels(endpoint, &policy.locality, client);
+            by_place.entry((&endpoint.locality, by_labels)).or_default().push(endpoint);
         }
     }
-    let places: Vec<Place> = by_locality
+    let places: Vec<Place> = by_place
         .iter()
-        .map(|(locality, endpoints)| Place {
+        .map(|((locality, by_labels), endpoints)| Place {
             locality,
+            by_labels: *by_labels,
             weight: endpoints.iter().fold(0, |sum: u32, endpoint| sum.saturating_add(endpoint.weight.get())),
         })
         .collect();
     let shares = shares(&places, &policy.locality, client);
-    by_locality
+    by_place
         .iter()
         .zip(shares)
-        .map(|((locality, endpoints), Share { priority, weight })| LocalityLbEndpoints {
+        .map(|(((locality, _), endpoints), Share { priority, weight })| LocalityLbEndpoints {
             locality: (!locality.is_unknown()).then(|| proto_locality(locality)),
             lb_endpoints: match weight {
                 Some(_) => endpoints.iter().map(|endpoint| lb_endpoint(endpoint, port)).collect(),
@@ -104,102 +109,13 @@ fn proto_locality(locality: &Locality) -> ProtoLocality {
     ProtoLocality { region: region.to_string(), zone: zone.to_string(), sub_zone: subzone.to_string() }
 }
 
-/// A locality with endpoints, and their weights added up.
-struct Place<'a> {
-    locality: &'a Locality,
-    weight: u32,
-}
-
-/// What a locality gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Share {
-    priority: u32,
-    /// Absent = nothing.
-    weight: Option<NonZeroU32>,
-}
-
-/// One share for each place, in order.
-fn shares(places: &[Place<'_>], routing: &LocalityRouting, client: Option<&Locality>) -> Vec<Share> {
-    let by_endpoints =
-        || places.iter().map(|place| Share { priority: 0, weight: NonZeroU32::new(scaled(place, places)) });
-    match (routing, client) {
-        (LocalityRouting::Distribute(entries), Some(client)) => {
-            match entries.iter().find(|entry| entry.from.matches(client)) {
-                Some(entry) => distributed(places, entry),
-                None => by_endpoints().collect(),
-            }
-        }
-        // A client that does not say where it runs is near to nothing.
-        (LocalityRouting::Failover(rules), Some(client)) if !client.is_unknown() => {
-            let priorities = compacted(places.iter().map(|place| distance(client, place.locality, rules)).collect());
-            by_endpoints().zip(priorities).map(|(share, priority)| Share { priority, ..share }).collect()
-        }
-        (LocalityRouting::Ignored | LocalityRouting::Distribute(_) | LocalityRouting::Failover(_), _) => {
-            by_endpoints().collect()
-        }
-    }
-}
-
-/// Envoy takes localities whose weights add up to 2^32-1 at most.
-fn scaled(place: &Place<'_>, places: &[Place<'_>]) -> u32 {
-    let total: u64 = places.iter().map(|place| u64::from(place.weight)).sum();
-    match total.div_ceil(u64::from(u32::MAX)) {
-        0 | 1 => place.weight.max(1),
-        divisor => u32::try_from(u64::from(place.weight) / divisor).unwrap_or(u32::MAX).max(1),
-    }
-}
-
-/// Shares in percent; within a pattern that several places match, by their endpoints' weights, rounded up.
-fn distributed(places: &[Place<'_>], entry: &Distribute) -> Vec<Share> {
-    let matching = |place: &Place<'_>| {
-        // The most specific pattern decides: `eu/eu-1/*` before `eu/*`.
-        let patterns = entry.to.iter().filter(|(pattern, _)| pattern.matches(place.locality));
-        patterns
-            .max_by_key(|(pattern, _)| [pattern.region.is_some(), pattern.zone.is_some(), pattern.subzone.is_some()])
-    };
-    places
-        .iter()
-        .map(|place| {
-            let weight = matching(place).map_or(0, |(pattern, share)| {
-                let same = places.iter().filter(|other| matching(other).is_some_and(|(found, _)| found == pattern));
-                let total: u64 = same.map(|place| u64::from(place.weight)).sum();
-                let part = u64::from(*share) * u64::from(place.weight);
-                u32::try_from(part.div_ceil(total.max(1))).unwrap_or(u32::MAX)
-            });
-            Share { priority: 0, weight: NonZeroU32::new(weight) }
-        })
-        .collect()
-}
-
-/// How far a place is: the same sub-zone, zone, region, elsewhere; elsewhere the region that a rule names comes first.
-fn distance(client: &Locality, place: &Locality, rules: &[FailoverRule]) -> u32 {
-    if client.region != place.region {
-        let preferred = rules.iter().find(|rule| rule.from == client.region);
-        return match preferred {
-            Some(rule) if rule.to != place.region => 4,
-            Some(_) | None => 3,
-        };
-    }
-    match (client.zone == place.zone, client.subzone == place.subzone) {
-        (true, true) => 0,
-        (true, false) => 1,
-        (false, _) => 2,
-    }
-}
-
-/// Priorities without gaps: Envoy wants 0, 1, 2 in a row.
-fn compacted(distances: Vec<u32>) -> Vec<u32> {
-    let mut used = distances.clone();
-    used.sort_unstable();
-    used.dedup();
-    distances.iter().map(|distance| used.iter().position(|used| used == distance).unwrap_or(0) as u32).collect()
-}
-
 /// Whether a cluster needs locality weights to be read at all.
 pub(super) fn is_locality_weighted(policy: &EffectivePolicy) -> bool {
     match &policy.locality {
         LocalityRouting::Ignored => false,
         LocalityRouting::Distribute(_) => true,
-        LocalityRouting::Failover(rules) => !rules.is_empty(),
+        LocalityRouting::Failover(Failover { by_labels, by_place }) => {
+            !by_labels.is_empty() || by_place.as_ref().is_some_and(|rules| !rules.is_empty())
+        }
     }
 }

@@ -15,10 +15,14 @@ use super::{
     memo::Memo,
     reach::Reach,
     route,
-    unit::{Assignments, AssignmentsInput, Definition, DefinitionInput, HostEntry, OwnListener, route_configuration},
+    shares::Vantage,
+    unit::{
+        Arranged, Assignments, AssignmentsInput, Definition, DefinitionInput, HostEntry, OwnListener,
+        route_configuration,
+    },
 };
 use crate::{
-    model::{CatalogEntry, ClientKind, NodeGroup, ResourceName, ServiceName, ServicePolicy},
+    model::{CatalogEntry, ClientKind, NodeGroup, ResourceName, ServiceName, ServicePolicy, policy::LocalityRouting},
     resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
 };
 
@@ -250,23 +254,29 @@ impl Group {
         memo: &mut Memo,
     ) -> Units {
         let needs_dns = entry.endpoints.needs_dns();
+        let arranged = Arranged { endpoints: entry.endpoints.clone(), client: self.vantage(policy) };
         let definition = memo.definition(DefinitionInput {
             service: entry.service.clone(),
             policy: policy.clone(),
             mesh: self.input.mesh.clone(),
             own_address: self.addresses.get(name).copied(),
-            dns_endpoints: needs_dns.then(|| entry.endpoints.clone()),
+            dns: needs_dns.then(|| arranged.clone()),
         });
-        let reads_locality = policy.effective.values().any(|policy| policy.locality.reads_client_locality());
         let assignments = (!needs_dns).then(|| {
-            memo.assignments(AssignmentsInput {
-                service: entry.service.clone(),
-                policy: policy.clone(),
-                endpoints: entry.endpoints.clone(),
-                locality: self.facts.locality.clone().filter(|_| reads_locality),
-            })
+            memo.assignments(AssignmentsInput { service: entry.service.clone(), policy: policy.clone(), arranged })
         });
         Units { definition, assignments, presence }
+    }
+
+    /// What of the client a service's policy reads.
+    fn vantage(&self, policy: &ServicePolicy) -> Vantage {
+        let routings = || policy.effective.values().map(|policy| &policy.locality);
+        let reads_locality = routings().any(LocalityRouting::reads_client_locality);
+        let label = |key: &Arc<str>| Some((key.clone(), self.facts.labels.get(key)?.clone()));
+        Vantage {
+            locality: self.facts.locality.clone().filter(|_| reads_locality),
+            labels: routings().flat_map(LocalityRouting::compared_labels).filter_map(label).collect(),
+        }
     }
 
     /// The routes of the HTTP listener: every virtual host, and an answer for authorities that nobody has. A domain

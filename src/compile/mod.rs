@@ -20,6 +20,7 @@ mod listener;
 mod memo;
 mod reach;
 mod route;
+mod shares;
 mod unit;
 mod wire;
 

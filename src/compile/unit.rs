@@ -8,10 +8,10 @@ use std::{
 use bytes::Bytes;
 use prost::Message;
 
-use super::{cluster, endpoints, listener, route};
+use super::{cluster, endpoints, listener, route, shares::Vantage};
 use crate::{
     model::{
-        ClusterName, EndpointSet, Locality, MeshSettings, Port, Service, ServicePolicy, SubsetName,
+        ClusterName, EndpointSet, MeshSettings, Port, Service, ServicePolicy, SubsetName,
         policy::{EffectivePolicy, PolicyKey, Shaped},
     },
     proto::envoy::config::route::v3::VirtualHost,
@@ -26,7 +26,7 @@ pub(super) struct DefinitionInput {
     pub mesh: Arc<MeshSettings>,
     pub own_address: Option<Ipv4Addr>,
     /// Only of a service whose addresses Envoy resolves: they are then part of the cluster.
-    pub dns_endpoints: Option<Arc<EndpointSet>>,
+    pub dns: Option<Arranged>,
 }
 
 /// Everything that the endpoints unit may read.
@@ -34,9 +34,14 @@ pub(super) struct DefinitionInput {
 pub(super) struct AssignmentsInput {
     pub service: Arc<Service>,
     pub policy: Arc<ServicePolicy>,
+    pub arranged: Arranged,
+}
+
+/// Endpoints, and what of the client they are arranged by: nothing where the service's policy does not read it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Arranged {
     pub endpoints: Arc<EndpointSet>,
-    /// Where the client runs; absent where the service's policy does not read it.
-    pub locality: Option<Locality>,
+    pub client: Vantage,
 }
 
 /// What follows from a service's definition and policy.
@@ -71,15 +76,14 @@ pub(super) struct Assignments {
 
 impl Definition {
     pub fn compile(input: &DefinitionInput) -> Self {
-        let DefinitionInput { service, policy, mesh, own_address, dns_endpoints } = input;
+        let DefinitionInput { service, policy, mesh, own_address, dns } = input;
         let none = Shaped::default();
         let mut definition = Self { clusters: Vec::new(), virtual_hosts: Vec::new(), listeners: Vec::new() };
         for (port, subset, effective) in targets(service, policy) {
             let name = cluster_name(service, port, subset);
             let labels = subset.and_then(|subset| policy.subsets.get(subset));
-            let dns = dns_endpoints.as_deref();
-            let cluster =
-                cluster::compile(&name, service, port, effective, mesh, dns.map(|endpoints| (endpoints, labels)));
+            let dns = dns.as_ref().map(|arranged| (arranged, labels));
+            let cluster = cluster::compile(&name, service, port, effective, mesh, dns);
             definition.clusters.push(Resource::encode(ResourceType::Cluster, name.resource_name(), &cluster));
             if subset.is_some() {
                 continue;
@@ -114,13 +118,13 @@ impl Definition {
 
 impl Assignments {
     pub fn compile(input: &AssignmentsInput) -> Self {
-        let AssignmentsInput { service, policy, endpoints, locality } = input;
+        let AssignmentsInput { service, policy, arranged: Arranged { endpoints, client } } = input;
         let assignments = targets(service, policy)
             .filter(|(_, _, effective)| cluster::has_endpoints(effective))
             .map(|(port, subset, effective)| {
                 let name = cluster_name(service, port, subset);
                 let labels = subset.and_then(|subset| policy.subsets.get(subset));
-                let message = endpoints::assignment(&name, port, endpoints, labels, effective, locality.as_ref());
+                let message = endpoints::assignment(&name, port, endpoints, labels, effective, client);
                 Resource::encode(ResourceType::Endpoints, name.resource_name(), &message)
             })
             .collect();

@@ -181,6 +181,7 @@ impl World {
             selectors: policies.selectors(),
             with_listeners,
             locality: policies.locality_use(),
+            compared_labels: Arc::new(policies.compared_labels()),
             dependencies: policies.dependencies(),
             label_selectors: Arc::new(policies.label_selectors()),
             namespaces: by_namespace.namespaces().clone(),

@@ -8,6 +8,7 @@ use std::{
     net::IpAddr,
     num::{NonZeroU16, NonZeroU32},
     ops::Deref,
+    sync::Arc,
 };
 
 use super::{
@@ -37,6 +38,11 @@ impl Endpoint {
     /// The port this endpoint listens on for a port of its service.
     pub fn port_for(&self, port: &Port) -> NonZeroU16 {
         self.ports.get(&port.name).copied().unwrap_or(port.number)
+    }
+
+    /// What it has for a label: its own, else the part of its place that the label names.
+    pub fn label(&self, key: &str) -> Option<&Arc<str>> {
+        self.labels.get(key).or_else(|| self.locality.label(key))
     }
 }
 

@@ -14,6 +14,13 @@ pub struct Locality {
 }
 
 impl Locality {
+    /// The label that names a region.
+    pub const REGION_LABEL: &str = "topology.kubernetes.io/region";
+    /// The label that names a zone.
+    pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+    /// The label that names a sub-zone.
+    pub const SUBZONE_LABEL: &str = "topology.istio.io/subzone";
+
     /// The place with these parts; a part that is unknown is empty.
     pub fn new(region: &str, zone: &str, subzone: &str) -> Self {
         Self { region: region.into(), zone: zone.into(), subzone: subzone.into() }
@@ -24,6 +31,18 @@ impl Locality {
         let mut parts = text.splitn(3, '/');
         let mut next = || parts.next().unwrap_or_default();
         Self::new(next(), next(), next())
+    }
+
+    /// What a label says that is the name of a part of every place, as Kubernetes and Istio call them. `None` where the
+    /// label is no such name, or the part is unknown.
+    pub fn label(&self, key: &str) -> Option<&Arc<str>> {
+        let part = match key {
+            Self::REGION_LABEL => &self.region,
+            Self::ZONE_LABEL => &self.zone,
+            Self::SUBZONE_LABEL => &self.subzone,
+            _ => return None,
+        };
+        (!part.is_empty()).then_some(part)
     }
 
     /// Whether nothing is known.

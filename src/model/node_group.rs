@@ -30,6 +30,8 @@ pub struct NodeGroup {
     pub own: Option<ServiceName>,
     /// Where it runs, where a policy reads that.
     pub locality: Option<Locality>,
+    /// Of its labels those that a policy compares with endpoints'.
+    pub labels: Labels,
     /// The services it is sent; absent = all.
     pub scope: Option<Scope>,
 }
@@ -66,6 +68,8 @@ pub struct Grouping {
     pub with_listeners: Arc<BTreeSet<ServiceName>>,
     /// Whether a policy reads where the client runs.
     pub locality: LocalityUse,
+    /// The labels of clients that policies compare with endpoints'.
+    pub compared_labels: Arc<BTreeSet<Arc<str>>>,
     /// What workloads call, as documents say.
     pub dependencies: Arc<BTreeMap<NamePattern, Scope>>,
     /// Every selector of clients by their labels that a rule uses.
@@ -92,7 +96,8 @@ pub enum LocalityUse {
 impl Grouping {
     /// The group a proxy belongs to.
     pub fn group_of(&self, proxy: &Proxy) -> NodeGroup {
-        let Self { selectors, with_listeners, locality, dependencies: _, label_selectors, namespaces } = self;
+        let Self { selectors, with_listeners, locality, compared_labels, dependencies: _, label_selectors, namespaces } =
+            self;
         let matching = selectors.iter().filter(|selector| selector.matches(&proxy.workload));
         NodeGroup {
             kind: proxy.kind,
@@ -109,6 +114,7 @@ impl Grouping {
                 LocalityUse::Unread => None,
                 LocalityUse::Read => Some(proxy.locality.clone()),
             },
+            labels: compared_labels.iter().filter_map(|key| Some((key.clone(), proxy.label(key)?.clone()))).collect(),
             scope: self.scope_of(&proxy.workload),
         }
     }
@@ -125,5 +131,32 @@ impl Grouping {
             [one] => Some((*one).clone()),
             several => Some(Scope(Arc::new(several.iter().flat_map(|scope| scope.0.iter().cloned()).collect()))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_and_places_distinguish_only_where_a_policy_compares_them() {
+        let proxy = |version: &str, zone: &str| Proxy {
+            id: "p".into(),
+            workload: "checkout".into(),
+            namespace: "".into(),
+            labels: [("version".into(), version.into()), ("team".into(), version.into())].into(),
+            locality: Locality::new("eu", zone, ""),
+            kind: ClientKind::Envoy,
+            role: super::super::proxy::Role::Sidecar,
+        };
+        let groups = |grouping: &Grouping| {
+            let proxies = [proxy("v1", "eu-1"), proxy("v2", "eu-1"), proxy("v1", "eu-2")];
+            proxies.iter().map(|proxy| grouping.group_of(proxy)).collect::<BTreeSet<_>>().len()
+        };
+        let comparing = |key: &str| Grouping { compared_labels: Arc::new([key.into()].into()), ..Grouping::default() };
+        assert_eq!(groups(&Grouping::default()), 1);
+        assert_eq!(groups(&comparing("version")), 2);
+        assert_eq!(groups(&comparing(Locality::REGION_LABEL)), 1);
+        assert_eq!(groups(&comparing(Locality::ZONE_LABEL)), 2);
     }
 }

@@ -23,6 +23,13 @@ pub struct Proxy {
     pub role: Role,
 }
 
+impl Proxy {
+    /// What it has for a label: its own, else the part of its place that the label names.
+    pub fn label(&self, key: &str) -> Option<&Arc<str>> {
+        self.labels.get(key).or_else(|| self.locality.label(key))
+    }
+}
+
 /// Who speaks: they need different resources for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum ClientKind {

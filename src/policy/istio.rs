@@ -147,17 +147,23 @@ impl Rules {
 }
 
 impl Rule {
-    /// Whether it has shares between localities, or outlier detection, which implies failover.
+    /// Whether it has shares between localities, or failover by place, which outlier detection implies unless something
+    /// else is said. What a subset takes over from the rule is not followed up: the answer may be yes for nothing.
     pub fn reads_client_locality(&self) -> bool {
-        let rule = self.rule();
-        let reads = |settings: Settings| {
-            let locality = settings.load_balancer.and_then(|balancer| balancer.locality_lb_setting);
-            settings.outlier_detection.is_some() || locality.is_some_and(|setting| setting.distribute.is_some())
-        };
-        let policies = rule.traffic_policy.iter().chain(rule.subsets.iter().filter_map(|s| s.traffic_policy.as_ref()));
-        policies.into_iter().any(|policy| {
-            reads(policy.blocks()) || policy.port_level_settings.iter().any(|entry| reads(entry.blocks()))
+        let places = self.rule().settings();
+        let ejects = places.iter().any(|(_, settings)| settings.outlier_detection.is_some());
+        places.iter().any(|(_, settings)| match &settings.load_balancer {
+            None => settings.outlier_detection.is_some(),
+            Some(LoadBalancer { locality_lb_setting: None, .. }) => ejects,
+            Some(LoadBalancer { locality_lb_setting: Some(setting), .. }) => {
+                setting.reads_place() && (ejects || setting.distribute.is_some())
+            }
         })
+    }
+
+    /// What it says of localities, in all its places.
+    pub fn locality_settings(&self) -> impl Iterator<Item = LocalityLbSetting> {
+        self.rule().settings().into_iter().filter_map(|(_, settings)| settings.load_balancer?.locality_lb_setting)
     }
 }
 
@@ -275,7 +281,10 @@ impl Blocks {
     fn imply_locality(&mut self) {
         let written = self.load_balancer.as_ref().and_then(|block| block.value.locality_lb_setting.clone());
         let implied = match (&self.outlier_detection, written) {
-            (_, Some(setting)) if setting.distribute.is_some() => Some(setting),
+            // Beside shares the order of labels has no say.
+            (_, Some(setting)) if setting.distribute.is_some() => {
+                Some(LocalityLbSetting { failover_priority: None, ..setting })
+            }
             (_, Some(setting)) if setting.enabled == Some(false) => Some(setting),
             (Some(_), setting) => Some(LocalityLbSetting { enabled: Some(true), ..setting.unwrap_or_default() }),
             (None, _) => None,

@@ -109,22 +109,28 @@ pub struct Overridden {
     pub rank: Rank,
 }
 
-/// Forms of one field: a layer that says one of them replaces the others. Each form is the prefix of its paths.
-const CHOICES: [&[&str]; 5] = [
-    &ALGORITHMS,
+/// A form of a field: the prefixes of its paths.
+type Form = &'static [&'static str];
+
+/// Forms of one field: a layer that says one of them replaces the others.
+const CHOICES: [&[Form]; 5] = [
+    &[&[ALGORITHMS[0]], &[ALGORITHMS[1]], &[ALGORITHMS[2]]],
     &[
-        "loadBalancer.consistentHash.httpHeaderName",
-        "loadBalancer.consistentHash.httpCookie",
-        "loadBalancer.consistentHash.useSourceIp",
-        "loadBalancer.consistentHash.httpQueryParameterName",
+        &["loadBalancer.consistentHash.httpHeaderName"],
+        &["loadBalancer.consistentHash.httpCookie"],
+        &["loadBalancer.consistentHash.useSourceIp"],
+        &["loadBalancer.consistentHash.httpQueryParameterName"],
     ],
     &[
-        "loadBalancer.consistentHash.ringHash",
-        "loadBalancer.consistentHash.maglev",
-        "loadBalancer.consistentHash.minimumRingSize",
+        &["loadBalancer.consistentHash.ringHash"],
+        &["loadBalancer.consistentHash.maglev"],
+        &["loadBalancer.consistentHash.minimumRingSize"],
     ],
-    &["loadBalancer.localityLbSetting.distribute", "loadBalancer.localityLbSetting.failover"],
-    &["loadBalancer.panicThreshold", "outlierDetection.minHealthPercent"],
+    &[
+        &["loadBalancer.localityLbSetting.distribute"],
+        &["loadBalancer.localityLbSetting.failover", "loadBalancer.localityLbSetting.failoverPriority"],
+    ],
+    &[&["loadBalancer.panicThreshold"], &["outlierDetection.minHealthPercent"]],
 ];
 
 /// The forms of the algorithm.
@@ -168,9 +174,9 @@ impl Merged {
             return Some(path.to_owned());
         }
         let rivals = CHOICES.iter().filter_map(|forms| {
-            let own = forms.iter().find(|form| is_below(path, form))?;
+            let own = forms.iter().find(|form| is_of(path, form))?;
             let others = forms.iter().filter(move |form| *form != own);
-            others.flat_map(|form| self.below(form)).next()
+            others.flat_map(|form| *form).flat_map(|prefix| self.below(prefix)).next()
         });
         rivals.map(ToOwned::to_owned).next()
     }
@@ -208,9 +214,13 @@ impl Merged {
 /// Whether two settings are different forms of one choice.
 pub(super) fn is_other_form(path: &str, other: &str) -> bool {
     CHOICES.iter().any(|forms| {
-        let form_of = |path: &str| forms.iter().position(|form| is_below(path, form));
+        let form_of = |path: &str| forms.iter().position(|form| is_of(path, form));
         form_of(path).zip(form_of(other)).is_some_and(|(one, another)| one != another)
     })
+}
+
+fn is_of(path: &str, form: Form) -> bool {
+    form.iter().any(|prefix| is_below(path, prefix))
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {

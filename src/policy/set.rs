@@ -122,19 +122,23 @@ impl PolicySet {
 
     /// Whether a policy reads where the client runs.
     pub fn locality_use(&self) -> LocalityUse {
-        let reads = |setting: &LocalityLbSetting| setting.enabled != Some(false);
-        let by_policies = self.policies().any(|policy| {
-            let settings = policy.traffic_policy().settings();
-            settings
-                .load_balancer
-                .and_then(|balancer| balancer.locality_lb_setting)
-                .is_some_and(|setting| reads(&setting))
-        });
+        let by_policies = self.locality_settings().any(|setting| setting.reads_place());
         if by_policies || self.rules.iter().any(Rule::reads_client_locality) {
             LocalityUse::Read
         } else {
             LocalityUse::Unread
         }
+    }
+
+    /// The labels of clients that policies compare with endpoints'.
+    pub fn compared_labels(&self) -> BTreeSet<Arc<str>> {
+        let settings = self.locality_settings().chain(self.rules.iter().flat_map(Rule::locality_settings));
+        settings.flat_map(|setting| setting.compared_labels().map(Arc::from).collect::<Vec<_>>()).collect()
+    }
+
+    fn locality_settings(&self) -> impl Iterator<Item = LocalityLbSetting> {
+        let settings = self.policies().map(|policy| policy.traffic_policy().settings());
+        settings.filter_map(|settings| settings.load_balancer?.locality_lb_setting)
     }
 
     /// What differs from an earlier set, as a question about services.

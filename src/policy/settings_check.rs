@@ -9,7 +9,7 @@ use super::document::{
         TlsMode,
     },
 };
-use crate::{diagnostic::Diagnostic, yaml};
+use crate::{diagnostic::Diagnostic, model::Locality, yaml};
 
 /// Finds them in the settings that stand at a path of a document.
 pub(super) fn check(settings: &Settings, path: &str, source: &yaml::Document) -> Vec<Diagnostic> {
@@ -244,6 +244,7 @@ fn check_locality(locality: &LocalityLbSetting, found: &mut Found<'_>) {
             "remove one",
         );
     }
+    check_failover_priority(locality, found);
     for (index, distribute) in locality.distribute.iter().flatten().enumerate() {
         let field = format!("loadBalancer.localityLbSetting.distribute[{index}]");
         if distribute.from.as_deref().unwrap_or_default().is_empty() {
@@ -270,6 +271,26 @@ fn check_locality(locality: &LocalityLbSetting, found: &mut Found<'_>) {
             (Some(_), Some(_)) => {}
             _ => found.error(&field, "`from` and `to` are both needed", "add the other"),
         }
+    }
+}
+
+fn check_failover_priority(locality: &LocalityLbSetting, found: &mut Found<'_>) {
+    let mut keys = std::collections::BTreeSet::new();
+    for (index, label) in locality.failover_priority.iter().flatten().enumerate() {
+        let field = format!("loadBalancer.localityLbSetting.failoverPriority[{index}]");
+        let (key, value) = label.split_once('=').unwrap_or((label, ""));
+        if key.is_empty() || value.contains('=') {
+            found.error(&field, &format!("`{label}` is no label"), "write `key`, or `key=value`");
+        } else if !keys.insert(key) {
+            found.error(&field, &format!("`{key}` is there twice"), "remove one of the two");
+        }
+        let topology = [Locality::REGION_LABEL, Locality::ZONE_LABEL, Locality::SUBZONE_LABEL];
+        if locality.failover.is_some() && topology.contains(&&**label) {
+            found.error(&field, &format!("`failover` goes by places, and so does `{label}`"), "remove one of the two");
+        }
+    }
+    if locality.failover_priority.as_ref().is_some_and(Vec::is_empty) {
+        found.error("loadBalancer.localityLbSetting.failoverPriority", "no label is named", "name one, or remove it");
     }
 }
 

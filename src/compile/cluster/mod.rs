@@ -13,20 +13,18 @@ mod transport_socket;
 mod weighted_round_robin;
 
 use super::{
-    endpoints::localities,
+    endpoints::assignment,
+    unit::Arranged,
     wire::{ads, duration},
 };
 use crate::{
     model::{
-        ClusterName, EndpointSet, Labels, MeshSettings, Port, Service,
+        ClusterName, Labels, MeshSettings, Port, Service,
         policy::{EffectivePolicy, LoadBalancer},
     },
-    proto::envoy::config::{
-        cluster::v3::{
-            Cluster,
-            cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
-        },
-        endpoint::v3::ClusterLoadAssignment,
+    proto::envoy::config::cluster::v3::{
+        Cluster,
+        cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
     },
 };
 
@@ -37,7 +35,7 @@ pub(super) fn compile(
     port: &Port,
     policy: &EffectivePolicy,
     mesh: &MeshSettings,
-    dns: Option<(&EndpointSet, Option<&Labels>)>,
+    dns: Option<(&Arranged, Option<&Labels>)>,
 ) -> Cluster {
     let mut cluster = Cluster {
         name: name.to_string(),
@@ -62,12 +60,8 @@ pub(super) fn compile(
             cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into()));
             cluster.eds_cluster_config = Some(EdsClusterConfig { eds_config: ads(), ..Default::default() });
         }
-        Some((endpoints, subset)) => {
-            let assignment = ClusterLoadAssignment {
-                cluster_name: cluster.name.clone(),
-                endpoints: localities(endpoints, port, subset, policy, None),
-                ..Default::default()
-            };
+        Some((Arranged { endpoints, client }, subset)) => {
+            let assignment = assignment(name, port, endpoints, subset, policy, client);
             dns::apply(&policy.dns, assignment, &mut cluster);
         }
     }

@@ -13,9 +13,8 @@ pub enum LocalityRouting {
     /// Shares between localities as written, by where the client is. A client that no entry's `from` matches is
     /// served as under `Ignored`.
     Distribute(Vec<Distribute>),
-    /// The client's own place first, others only as it loses healthy endpoints: priorities by closeness
-    /// (sub-zone, zone, region, then elsewhere; of elsewhere the regions that a rule names first).
-    Failover(Vec<FailoverRule>),
+    /// What is near to the client first, others only as that loses healthy endpoints.
+    Failover(Failover),
 }
 
 impl LocalityRouting {
@@ -23,9 +22,38 @@ impl LocalityRouting {
     pub fn reads_client_locality(&self) -> bool {
         match self {
             Self::Ignored => false,
-            Self::Distribute(_) | Self::Failover(_) => true,
+            Self::Distribute(_) => true,
+            Self::Failover(failover) => failover.by_place.is_some(),
         }
     }
+
+    /// The labels that the client's own decide something of.
+    pub fn compared_labels(&self) -> impl Iterator<Item = &Arc<str>> {
+        let labels = match self {
+            Self::Failover(failover) => &failover.by_labels[..],
+            Self::Ignored | Self::Distribute(_) => &[],
+        };
+        labels.iter().filter(|label| label.value.is_none()).map(|label| &label.key)
+    }
+}
+
+/// How near an endpoint is: by labels first, and among those equally near by place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Failover {
+    /// The more of these, from the first on, an endpoint has as wanted, the nearer it is.
+    pub by_labels: Vec<PriorityLabel>,
+    /// By closeness: sub-zone, zone, region, then elsewhere; of elsewhere the regions that a rule names first. Absent =
+    /// places mean nothing.
+    pub by_place: Option<Vec<FailoverRule>>,
+}
+
+/// A label, and what an endpoint near to the client has there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PriorityLabel {
+    /// Of an endpoint, or the name of a part of its place ([`Locality::label`]).
+    pub key: Arc<str>,
+    /// Absent = what the client has.
+    pub value: Option<Arc<str>>,
 }
 
 /// Shares for clients at one place.

@@ -181,13 +181,29 @@ pub(super) fn check(rule: &DestinationRule, source: &yaml::Document) -> Vec<Diag
 fn check_policy(policy: &RulePolicy, path: &str, source: &yaml::Document, problems: &mut Vec<Diagnostic>) {
     let check = super::super::settings_check::check;
     problems.extend(check(&policy.blocks(), path, source));
+    problems.extend(no_effect_beside_shares(policy.load_balancer.as_ref(), path, source));
     for (index, port) in policy.port_level_settings.iter().enumerate() {
         let path = format!("{path}.portLevelSettings[{index}]");
         problems.extend(check(&port.blocks(), &path, source));
+        problems.extend(no_effect_beside_shares(port.load_balancer.as_ref(), &path, source));
         if policy.port_level_settings[..index].iter().any(|earlier| earlier.port == port.port) {
             let message = format!("port {} has settings twice", port.port.number);
             problems
                 .push(Diagnostic::error("invalid-value", source.place(&path), path, message).remedy("merge the two"));
         }
     }
+}
+
+/// Istio takes both and reads one.
+fn no_effect_beside_shares(
+    load_balancer: Option<&LoadBalancer>,
+    path: &str,
+    source: &yaml::Document,
+) -> Option<Diagnostic> {
+    let setting = load_balancer?.locality_lb_setting.as_ref()?;
+    let path = format!("{path}.loadBalancer.localityLbSetting.failoverPriority");
+    (setting.distribute.is_some() && setting.failover_priority.is_some()).then(|| {
+        let message = "`failoverPriority` has no effect beside `distribute`";
+        Diagnostic::warning("no-effect", source.key_place(&path), path, message).remedy("remove one of the two")
+    })
 }

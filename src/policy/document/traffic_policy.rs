@@ -136,6 +136,13 @@ impl TrafficPolicy {
 /// What the types cannot see.
 pub(super) fn check(policy: &TrafficPolicy, source: &yaml::Document) -> Vec<Diagnostic> {
     let mut problems = super::super::settings_check::check(&policy.settings(), "spec", source);
+    let locality = policy.load_balancer.as_ref().and_then(|balancer| balancer.locality_lb_setting.as_ref());
+    if locality.is_some_and(|setting| setting.distribute.is_some() && setting.failover_priority.is_some()) {
+        let path = "spec.loadBalancer.localityLbSetting.failoverPriority";
+        let message = "`distribute` and `failoverPriority` exclude each other";
+        let place = source.key_place(path);
+        problems.push(Diagnostic::error("invalid-value", place, path, message).remedy("remove one"));
+    }
     let Target { service, labels, .. } = &policy.target;
     if service.is_some() && labels.is_some() {
         let place = source.key_place("spec.target.labels");

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     model::{
         Catalog, Locality,
-        policy::{LocalityPattern, LocalityRouting},
+        policy::{Failover, LocalityPattern, LocalityRouting, PriorityLabel},
     },
     yaml::nearest,
 };
@@ -54,9 +54,10 @@ pub(super) fn check(target: &Target<'_>, places: &Places, findings: &mut Finding
                 }
             }
         }
-        LocalityRouting::Failover(rules) => {
+        LocalityRouting::Failover(Failover { by_labels, by_place }) => {
+            unknown_labels(target, by_labels, findings);
             let Some(said) = target.said(&format!("{SETTING}.failover")) else { return };
-            for (index, rule) in rules.iter().enumerate() {
+            for (index, rule) in by_place.iter().flatten().enumerate() {
                 for (part, region) in [("from", &rule.from), ("to", &rule.to)] {
                     let pattern = LocalityPattern { region: Some(region.clone()), zone: None, subzone: None };
                     let field = format!("{}[{index}].{part}", said.field);
@@ -65,6 +66,35 @@ pub(super) fn check(target: &Target<'_>, places: &Places, findings: &mut Finding
             }
         }
         LocalityRouting::Ignored => {}
+    }
+}
+
+/// A label that no endpoint has puts all of them equally far, and everything after it in the list decides nothing.
+fn unknown_labels(target: &Target<'_>, labels: &[PriorityLabel], findings: &mut Findings) {
+    let Some(said) = target.said(&format!("{SETTING}.failoverPriority")) else { return };
+    for (index, PriorityLabel { key, value }) in labels.iter().enumerate() {
+        let found: BTreeSet<&str> = target.endpoints.iter().filter_map(|e| e.label(key)).map(|v| &**v).collect();
+        let is_known = value.as_ref().map_or(!found.is_empty(), |value| found.contains(&**value));
+        if is_known || target.endpoints.is_empty() {
+            continue;
+        }
+        let field = format!("{}[{index}]", said.field);
+        target.warn("failover-unknown-label", Said { field: &field, ..said }, findings, || {
+            let message = match value {
+                Some(value) if !found.is_empty() => format!("no endpoint has `{value}` for the label `{key}`"),
+                Some(_) | None => format!("no endpoint has the label `{key}`"),
+            };
+            let keys = target.endpoints.iter().flat_map(|endpoint| endpoint.labels.keys()).map(|key| &**key);
+            let near = match value {
+                Some(value) if !found.is_empty() => nearest(value, found.iter().copied()).map(|v| format!("{key}={v}")),
+                Some(_) | None => nearest(key, keys).map(ToOwned::to_owned),
+            };
+            let remedy = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "name a label of the service's endpoints, or say it in the snapshot".into(),
+            };
+            (message, remedy)
+        });
     }
 }
 

@@ -62,6 +62,7 @@ pub const LINTS: &[Lint] = &[
     on_documents("expired", "an annotation `expires` whose day has passed"),
     on_documents("expires-soon", "an annotation `expires` whose day is near"),
     on_documents("expires-unreadable", "an annotation `expires` that is no day"),
+    on_services("failover-unknown-label", "failover by a label, or a value of it, that no endpoint has"),
     on_services("failover-unknown-zone", "locality shares or failover that name a place where nothing runs"),
     on_services(
         "hash-by-local-source",

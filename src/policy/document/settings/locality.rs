@@ -1,18 +1,27 @@
 //! What localities mean: `loadBalancer.localityLbSetting`.
 
-use super::super::scalar::{Unsupported, WholePercent};
+use super::super::scalar::WholePercent;
 
 settings! {
     /// What localities mean.
     pub struct LocalityLbSetting {
         /// `false` turns off what a less specific policy says.
         enabled: bool,
-        /// Shares between localities. A choice with `failover`.
+        /// Shares between localities. A choice with `failover` and `failoverPriority`.
         distribute: Vec<Distribute>,
         /// Where clients go when their own region fails. A choice with `distribute`.
         failover: Vec<Failover>,
-        /// By labels.
-        failover_priority: Unsupported,
+        /// Labels by which endpoints are near to a client: the more of them, from the first on, an endpoint has as the
+        /// client has them, the sooner it is used; others only as those lose healthy endpoints. `key=value` asks for that
+        /// value whatever the client has. A client's labels are its node's `metadata.LABELS`; of both sides
+        /// `topology.kubernetes.io/region`, `topology.kubernetes.io/zone` and `topology.istio.io/subzone` are the parts of
+        /// the locality unless a label of that name says otherwise. Beside `failover` labels come first, and places decide
+        /// among endpoints of equal labels.
+        ///
+        /// - default: none
+        /// - envoy: `ClusterLoadAssignment.endpoints[].priority`, and `common_lb_config.locality_weighted_lb_config`
+        /// - example: `[ "topology.kubernetes.io/region", "version=v1" ]`
+        failover_priority: Vec<String>,
     }
 
     /// Shares for clients at one place.
@@ -29,5 +38,20 @@ settings! {
         from: String,
         /// The region preferred among the others.
         to: String,
+    }
+}
+
+impl LocalityLbSetting {
+    /// Whether what is meant depends on where the client runs.
+    pub fn reads_place(&self) -> bool {
+        let Self { enabled, distribute, failover, failover_priority } = self;
+        *enabled != Some(false) && (distribute.is_some() || failover.is_some() || failover_priority.is_none())
+    }
+
+    /// The labels of clients that decide something.
+    pub fn compared_labels(&self) -> impl Iterator<Item = &str> {
+        let Self { enabled, distribute, failover: _, failover_priority } = self;
+        let labels = failover_priority.iter().flatten().filter(|_| *enabled != Some(false) && distribute.is_none());
+        labels.map(String::as_str).filter(|label| !label.contains('='))
     }
 }
