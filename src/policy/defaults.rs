@@ -22,10 +22,12 @@ pub fn defaults() -> Vec<(Path, Value)> {
         ("dns.type", json!("STRICT")),
         ("loadBalancer.panicThreshold", json!(0.0)),
         ("loadBalancer.simple", json!("LEAST_REQUEST")),
+        ("maxStreamDuration", json!("0s")),
         ("retries.attempts", json!(2)),
         ("retries.retryIgnorePreviousHosts", json!(true)),
         ("retries.retryOn", json!("connect-failure,refused-stream,reset-before-request")),
         ("retries.retryRemoteLocalities", json!(false)),
+        ("streamIdleTimeout", json!("0s")),
         ("timeout", json!("0s")),
     ]
     .map(|(path, value)| (path.to_owned(), value))

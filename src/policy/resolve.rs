@@ -202,9 +202,16 @@ impl<'a> Candidates<'a> {
 
 /// Whether a setting ends up in the route rather than in a cluster.
 pub(super) fn shapes_route(path: &str) -> bool {
-    ["timeout", "retries.", "loadBalancer.consistentHash.http", "loadBalancer.consistentHash.useSourceIp"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
+    [
+        "timeout",
+        "streamIdleTimeout",
+        "maxStreamDuration",
+        "retries.",
+        "loadBalancer.consistentHash.http",
+        "loadBalancer.consistentHash.useSourceIp",
+    ]
+    .iter()
+    .any(|prefix| path.starts_with(prefix))
 }
 
 pub(super) fn labels(written: &UniqueMap<String, String>) -> Labels {

@@ -26,6 +26,7 @@ pub(super) fn compile(retry: &Retry, hashes_to_one: bool) -> RetryPolicy {
     let Retry {
         attempts,
         per_try_timeout,
+        per_try_idle_timeout,
         retry_on,
         retriable_status_codes,
         back_off_base,
@@ -37,6 +38,7 @@ pub(super) fn compile(retry: &Retry, hashes_to_one: bool) -> RetryPolicy {
         retry_on: retry_on.join(","),
         num_retries: u32_value(*attempts),
         per_try_timeout: duration_or_absent(*per_try_timeout),
+        per_try_idle_timeout: duration_or_absent(*per_try_idle_timeout),
         retriable_status_codes: retriable_status_codes.clone(),
         retry_back_off: back_off_base
             .map(|base| RetryBackOff { base_interval: Some(proto::duration(base)), max_interval: None }),

@@ -6,7 +6,7 @@ use super::{cors, fault, hash, headers, matching, provenance, retry};
 use crate::{
     compile::{
         listener,
-        wire::{bool_value, duration, millionths, u32_value},
+        wire::{bool_value, duration, duration_or_absent, millionths, u32_value},
     },
     model::policy::{
         RoutePolicy,
@@ -103,15 +103,17 @@ fn forward_action(forward: &HttpForward, matched: &HttpMatch) -> RouteAction {
     action
 }
 
-/// What a policy says of a route, whatever it leads to. The timeout is always written, since Envoy's own is 15 s;
-/// gRPC's own deadline may not be longer than it.
+/// What a policy says of a route, whatever it leads to. The timeout is always written, since Envoy's own is 15 s; the
+/// deadline that a gRPC client sends counts instead of `max_stream_duration`, so it may be no longer than either.
 pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
-    let RoutePolicy { timeout, retry } = policy;
-    let timeout = timeout.unwrap_or(Duration::ZERO);
+    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, retry } = policy;
+    let longest_deadline = timeout.iter().chain(max_stream_duration).min().copied();
     RouteAction {
-        timeout: duration(timeout),
+        timeout: duration(timeout.unwrap_or(Duration::ZERO)),
+        idle_timeout: duration_or_absent(*stream_idle_timeout),
         max_stream_duration: Some(MaxStreamDuration {
-            grpc_timeout_header_max: duration(timeout),
+            max_stream_duration: duration_or_absent(*max_stream_duration),
+            grpc_timeout_header_max: duration(longest_deadline.unwrap_or(Duration::ZERO)),
             ..Default::default()
         }),
         retry_policy: retry.as_ref().map(|retry| retry::compile(retry, hashes_to_one)),

@@ -7,6 +7,10 @@ use std::{sync::Arc, time::Duration};
 pub struct RoutePolicy {
     /// From the last byte of the request to the last byte of the response; absent = no limit.
     pub timeout: Option<Duration>,
+    /// How long a stream may be without a byte in either direction; absent = for ever.
+    pub stream_idle_timeout: Option<Duration>,
+    /// From the first byte of the request to the last byte of the response, however much flows; absent = no limit.
+    pub max_stream_duration: Option<Duration>,
     /// Absent = no retries.
     pub retry: Option<Retry>,
 }
@@ -15,7 +19,7 @@ impl Default for RoutePolicy {
     /// No timeout, as Istio; retries only where they are safe for any request: nothing of it can have reached the
     /// application.
     fn default() -> Self {
-        Self { timeout: None, retry: Some(Retry::default()) }
+        Self { timeout: None, stream_idle_timeout: None, max_stream_duration: None, retry: Some(Retry::default()) }
     }
 }
 
@@ -26,6 +30,8 @@ pub struct Retry {
     pub attempts: u32,
     /// For each try; absent = the request's timeout alone.
     pub per_try_timeout: Option<Duration>,
+    /// How long a try may be without a byte from the endpoint; absent = no limit.
+    pub per_try_idle_timeout: Option<Duration>,
     /// Envoy's retry conditions, in the order written.
     pub retry_on: Vec<Arc<str>>,
     /// Statuses that the condition `retriable-status-codes` stands for.
@@ -43,6 +49,7 @@ impl Default for Retry {
         Self {
             attempts: 2,
             per_try_timeout: None,
+            per_try_idle_timeout: None,
             retry_on: SAFE_RETRY_ON.iter().map(|&condition| condition.into()).collect(),
             retriable_status_codes: Vec::new(),
             back_off_base: None,

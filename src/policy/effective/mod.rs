@@ -14,21 +14,21 @@ mod transport;
 
 use std::sync::Arc;
 
-pub(super) use self::route::conditions;
+pub(super) use self::route::{conditions, limit};
 use self::{
     connection_pool::pool,
     health_check::health_check,
     load_balancer::algorithm,
     locality::locality,
     outlier_detection::outlier,
-    route::route,
+    route::retry,
     transport::{dns, proxy_protocol, tls},
 };
 use super::document::{
     scalar::{Percent, WholePercent},
     settings::Settings,
 };
-use crate::model::{Decimal, EffectivePolicy, policy::UnhealthyEndpoints};
+use crate::model::{Decimal, EffectivePolicy, policy::{RoutePolicy, UnhealthyEndpoints}};
 
 /// Fills in every default.
 pub fn effective(settings: &Settings) -> EffectivePolicy {
@@ -39,6 +39,8 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
         health_checks,
         retry_budget,
         timeout,
+        stream_idle_timeout,
+        max_stream_duration,
         retries,
         tls: written_tls,
         proxy_protocol: written_proxy_protocol,
@@ -65,7 +67,12 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
         tls: written_tls.as_ref().and_then(tls),
         proxy_protocol: written_proxy_protocol.as_ref().map(proxy_protocol),
         dns: dns(written_dns.as_ref()),
-        route: route(*timeout, retries.as_ref()),
+        route: RoutePolicy {
+            timeout: limit(*timeout),
+            stream_idle_timeout: limit(*stream_idle_timeout),
+            max_stream_duration: limit(*max_stream_duration),
+            retry: retry(retries.as_ref()),
+        },
     }
 }
 

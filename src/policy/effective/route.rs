@@ -1,25 +1,21 @@
-//! `timeout` and `retries`, complete.
+//! Timeouts and `retries`, complete.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::super::document::{
     scalar::Span,
     settings::{self},
 };
-use crate::model::policy::{Retry, RoutePolicy};
+use crate::model::policy::Retry;
 
-pub(super) fn route(timeout: Option<Span>, retries: Option<&settings::Retries>) -> RoutePolicy {
-    RoutePolicy {
-        timeout: timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
-        retry: match retries {
-            None => Some(Retry::default()),
-            Some(written) => retry(written),
-        },
-    }
+/// How long something may take; zero = as long as it likes.
+pub(in crate::policy) fn limit(written: Option<Span>) -> Option<Duration> {
+    written.map(|span| span.0).filter(|span| !span.is_zero())
 }
 
-fn retry(written: &settings::Retries) -> Option<Retry> {
+pub(super) fn retry(written: Option<&settings::Retries>) -> Option<Retry> {
     let default = Retry::default();
+    let Some(written) = written else { return Some(default) };
     let attempts = written.attempts.map_or(default.attempts, |attempts| attempts.0);
     let (retry_on, retriable_status_codes) = match &written.retry_on {
         None => (default.retry_on, default.retriable_status_codes),
@@ -27,7 +23,8 @@ fn retry(written: &settings::Retries) -> Option<Retry> {
     };
     (attempts > 0).then_some(Retry {
         attempts,
-        per_try_timeout: written.per_try_timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
+        per_try_timeout: limit(written.per_try_timeout),
+        per_try_idle_timeout: limit(written.per_try_idle_timeout),
         retry_on,
         retriable_status_codes,
         back_off_base: written.backoff.map(|backoff| backoff.0),

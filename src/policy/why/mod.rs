@@ -94,7 +94,9 @@ impl TargetSettings {
         let is_http = self.port.protocol.is_http();
         let mut defaults = defaults();
         defaults.retain(|(path, _)| {
-            let for_http = ["timeout", "retries.", "connectionPool.http."].iter().any(|start| path.starts_with(start));
+            let for_http = ["timeout", "streamIdleTimeout", "maxStreamDuration", "retries.", "connectionPool.http."]
+                .iter()
+                .any(|start| path.starts_with(start));
             (is_http || !for_http)
                 && (self.resolves_names || !path.starts_with("dns."))
                 && !self.settings.iter().any(|(said, _)| said == path || merge::is_other_form(said, path))

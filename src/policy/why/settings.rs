@@ -153,11 +153,16 @@ pub fn of_routes(port: &Port, routes: &PortRoutes) -> Vec<Setting> {
     }
 }
 
-/// What nobody says of a route's timeout and retries. Of retries Istio's own default stands for a rule.
+/// What nobody says of a route's timeouts and retries. Of retries Istio's own default stands for a rule.
 fn unsaid(policy: &RoutePolicy, said: &BTreeMap<Path, Leaf>) -> Vec<(&'static str, Value)> {
     let mut unsaid = Vec::new();
-    if !said.contains_key("timeout") && policy.timeout.is_none() {
-        unsaid.push(("timeout", json!("0s")));
+    let limits = [
+        ("timeout", policy.timeout),
+        ("streamIdleTimeout", policy.stream_idle_timeout),
+        ("maxStreamDuration", policy.max_stream_duration),
+    ];
+    for (path, _) in limits.into_iter().filter(|(path, limit)| limit.is_none() && !said.contains_key(*path)) {
+        unsaid.push((path, json!("0s")));
     }
     if !said.keys().any(|path| path.starts_with("retries"))
         && let Some(retry) = &policy.retry

@@ -63,8 +63,26 @@ settings! {
         health_checks: Vec<HealthCheck>,
         /// Retries as a share of requests.
         retry_budget: RetryBudget,
-        /// For a whole request; `0s` = none.
+        /// For a whole request, retries included: from its last byte to the last byte of the response. `0s` = none.
+        ///
+        /// - default: `0s`
+        /// - envoy: `route.timeout`
+        /// - example: `2s`
         timeout: Span,
+        /// How long a request or stream may be without a byte in either direction; then it ends, before the first byte
+        /// of a response with 408 or 504. `0s` = for ever.
+        ///
+        /// - default: `0s`
+        /// - envoy: `route.idle_timeout`
+        /// - example: `5m`
+        stream_idle_timeout: Span,
+        /// How long a request or stream may live, however much flows in it. The deadline that a gRPC client sends
+        /// counts instead where it is earlier. `0s` = for ever.
+        ///
+        /// - default: `0s`
+        /// - envoy: `route.max_stream_duration.max_stream_duration`
+        /// - example: `1h`
+        max_stream_duration: Span,
         /// When to try again.
         retries: Retries,
         /// TLS to the endpoints.

@@ -6,17 +6,45 @@ use serde::{Deserialize, Serialize};
 settings! {
     /// When to try again.
     pub struct Retries {
-        /// How many times more; 0 = never; default 2.
+        /// How many times more; 0 = never.
+        ///
+        /// - default: `2`
+        /// - envoy: `retry_policy.num_retries`
+        /// - example: `3`
         attempts: Count,
-        /// For each try.
+        /// For each try, the first included. `0s` = the request's `timeout` alone.
+        ///
+        /// - default: `0s`
+        /// - envoy: `retry_policy.per_try_timeout`
+        /// - example: `500ms`
         per_try_timeout: Span,
-        /// Envoy's conditions and status codes, separated by commas; default the safe ones.
+        /// How long each try, the first included, may be without a byte from the endpoint. `0s` = for ever.
+        ///
+        /// - default: `0s`
+        /// - envoy: `retry_policy.per_try_idle_timeout`
+        /// - example: `200ms`
+        per_try_idle_timeout: Span,
+        /// Envoy's conditions and status codes, separated by commas.
+        ///
+        /// - default: `connect-failure,refused-stream,reset-before-request`
+        /// - envoy: `retry_policy.retry_on`, `retry_policy.retriable_status_codes`
+        /// - example: `connect-failure,refused-stream,503`
         retry_on: RetryOn,
-        /// Avoid endpoints already tried; default true.
+        /// Avoid endpoints already tried.
+        ///
+        /// - default: `true`
+        /// - envoy: `retry_policy.retry_host_predicate`
         retry_ignore_previous_hosts: bool,
-        /// Turn to other localities; default false.
+        /// Turn to other localities.
+        ///
+        /// - default: `false`
+        /// - envoy: `retry_policy.retry_priority`
         retry_remote_localities: bool,
-        /// The base of the exponential back-off; default Envoy's 25 ms.
+        /// The base of the exponential back-off; 1 ms at least.
+        ///
+        /// - default: Envoy's 25 ms
+        /// - envoy: `retry_policy.retry_back_off.base_interval`
+        /// - example: `50ms`
         backoff: Span,
     }
 }
@@ -34,7 +62,8 @@ pub struct RetryOn {
 crate::yaml::scalar_schema!(RetryOn, { "type": ["string", "integer"] });
 
 /// What Envoy knows as `x-envoy-retry-on` and `x-envoy-retry-grpc-on` (its router filter's documentation).
-const RETRY_CONDITIONS: [&str; 19] = [
+/// Names of other gRPC statuses mean nothing to it: it ignores them without a word (tried on 1.40).
+const RETRY_CONDITIONS: [&str; 16] = [
     "5xx",
     "gateway-error",
     "reset",
@@ -51,9 +80,6 @@ const RETRY_CONDITIONS: [&str; 19] = [
     "internal",
     "resource-exhausted",
     "unavailable",
-    "unknown",
-    "aborted",
-    "data-loss",
 ];
 
 impl Serialize for RetryOn {

@@ -30,7 +30,7 @@ use crate::{
                 HttpRouteDestination, PercentValue, StringMatch,
             },
         },
-        effective::conditions,
+        effective::{conditions, limit},
         leaves::Path,
         merge::Leaf,
         resolve::shapes_route,
@@ -175,7 +175,7 @@ impl<'a> Translation<'_, 'a, '_> {
             settings.insert(path.to_owned(), Leaf { value, document: self.document.clone(), field });
         };
         if let Some(timeout) = route.timeout {
-            policy.timeout = Some(timeout.0).filter(|timeout| !timeout.is_zero());
+            policy.timeout = limit(Some(timeout));
             say("timeout", timeout.to_string().into(), format!("{field}.timeout"));
         }
         match &route.retries {
@@ -430,7 +430,7 @@ fn retry(written: &HttpRetry) -> Option<Retry> {
     } = written;
     let mut retry = istio_retry();
     retry.attempts = attempts.filter(|attempts| attempts.0 > 0)?.0;
-    retry.per_try_timeout = per_try_timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero());
+    retry.per_try_timeout = limit(*per_try_timeout);
     if let Some(retry_on) = retry_on {
         (retry.retry_on, retry.retriable_status_codes) = conditions(retry_on);
     }
