@@ -28,7 +28,10 @@ use super::document::{
     scalar::{Percent, WholePercent},
     settings::Settings,
 };
-use crate::model::{Decimal, EffectivePolicy, policy::{RoutePolicy, UnhealthyEndpoints}};
+use crate::model::{
+    Decimal, EffectivePolicy,
+    policy::{RoutePolicy, UnhealthyEndpoints},
+};
 
 /// Fills in every default.
 pub fn effective(settings: &Settings) -> EffectivePolicy {
