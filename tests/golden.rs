@@ -68,6 +68,7 @@ impl Case {
                 .into_iter()
                 .collect(),
             locality: Locality::parse(&value("locality=")),
+            local_cluster: node.split(' ').any(|word| word == "zone-aware"),
             kind: ClientKind::Envoy,
             role: Role::Sidecar,
         })

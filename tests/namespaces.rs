@@ -35,6 +35,7 @@ fn proxy(namespace: &str, workload: &str) -> Proxy {
         namespace: namespace.into(),
         labels: Labels::new(),
         locality: Locality::default(),
+        local_cluster: false,
         kind: ClientKind::Envoy,
         role: Role::Sidecar,
     }

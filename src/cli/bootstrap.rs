@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Outcome, node::NodeArgs, output};
-use crate::model::{Locality, Proxy};
+use crate::model::{LOCAL_CLUSTER, Locality, Proxy};
 
 /// Print the bootstrap of a sidecar, or of a gRPC client
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ fn split_host_port(text: &str) -> Result<(&str, u16)> {
 
 fn envoy_bootstrap(proxy: &Proxy, host: &str, port: u16, mode: Mode, admin_port: u16) -> Value {
     let ads = json!({ "ads": {}, "resource_api_version": "V3" });
-    json!({
+    let mut bootstrap = json!({
         "node": node(proxy),
         "admin": { "address": address("127.0.0.1", admin_port) },
         "dynamic_resources": {
@@ -79,7 +79,21 @@ fn envoy_bootstrap(proxy: &Proxy, host: &str, port: u16, mode: Mode, admin_port:
             "lds_config": ads,
         },
         "static_resources": { "clusters": [xds_cluster(host, port)] },
-    })
+    });
+    if proxy.local_cluster {
+        bootstrap["cluster_manager"] = json!({ "local_cluster_name": LOCAL_CLUSTER });
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut();
+        clusters.map(|clusters| clusters.push(local_cluster(&ads)));
+    }
+    bootstrap
+}
+
+/// The workload itself, whose endpoints Envoy must know before it asks for anything else: it takes no name here that
+/// the control plane does not answer, and without an answer waits no longer than this.
+fn local_cluster(ads: &Value) -> Value {
+    let mut ads = ads.clone();
+    ads["initial_fetch_timeout"] = json!("5s");
+    json!({ "name": LOCAL_CLUSTER, "type": "EDS", "connect_timeout": "5s", "eds_cluster_config": { "eds_config": ads } })
 }
 
 /// The cluster that is the control plane itself. Keepalive on its connection: a half-open one would leave the proxy
@@ -113,12 +127,15 @@ fn address(host: &str, port: u16) -> Value {
 }
 
 fn node(proxy: &Proxy) -> Value {
-    let Proxy { id, workload, namespace, labels, locality, kind: _, role: _ } = proxy;
+    let Proxy { id, workload, namespace, labels, locality, local_cluster, kind: _, role: _ } = proxy;
     // Envoy does not start without a cluster; a workload that is no service is known by its own id.
     let cluster = if workload.is_empty() { id } else { workload };
     let mut node = json!({ "id": &**id, "cluster": &**cluster, "locality": locality_json(locality) });
     if !namespace.is_empty() {
         node["metadata"]["NAMESPACE"] = json!(&**namespace);
+    }
+    if *local_cluster {
+        node["metadata"]["LOCAL_CLUSTER"] = json!(LOCAL_CLUSTER);
     }
     if !labels.is_empty() {
         let labels = labels.iter().map(|(key, value)| (key.to_string(), json!(&**value)));

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::model::{ClientKind, Labels, Locality, Proxy, Role};
+use crate::model::{ClientKind, LOCAL_CLUSTER, Labels, Locality, Proxy, Role};
 
 /// Which proxy.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +27,10 @@ pub struct NodeArgs {
     /// A label of the workload (`node.metadata.LABELS`); may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
+    /// The proxy's bootstrap has a cluster for the workload itself, which zone-aware routing needs
+    /// (`node.metadata.LOCAL_CLUSTER`)
+    #[arg(long, requires = "service")]
+    zone_aware: bool,
     /// The node as Envoy's JSON, for example from `/config_dump`; the other options win over what it says
     #[arg(long, value_name = "FILE")]
     node_json: Option<PathBuf>,
@@ -61,12 +65,14 @@ struct MetadataJson {
     role: String,
     #[serde(rename = "LABELS")]
     labels: BTreeMap<String, String>,
+    #[serde(rename = "LOCAL_CLUSTER")]
+    local_cluster: String,
 }
 
 impl NodeArgs {
     /// The proxy these options describe.
     pub fn proxy(&self) -> Result<Proxy> {
-        let Self { id, service, namespace, locality, labels, node_json } = self;
+        let Self { id, service, namespace, locality, labels, zone_aware, node_json } = self;
         let json = match node_json {
             None => NodeJson::default(),
             Some(path) => {
@@ -95,6 +101,7 @@ impl NodeArgs {
                 Some(locality) => Locality::parse(locality),
                 None => Locality::new(&json.locality.region, &json.locality.zone, &json.locality.sub_zone),
             },
+            local_cluster: *zone_aware || json.metadata.local_cluster == LOCAL_CLUSTER,
             kind: ClientKind::of_user_agent(&json.user_agent_name),
             role: Role::of_metadata(&json.metadata.role),
         })

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{
-        ClusterName, Endpoint, Health, Labels, Locality, Port,
+        Address, CatalogEntry, ClusterName, Endpoint, Health, LOCAL_CLUSTER, Labels, Locality, Port,
         policy::{EffectivePolicy, Failover, LocalityRouting, UnhealthyEndpoints},
     },
     proto::envoy::config::{
@@ -36,6 +36,23 @@ pub(super) fn assignment(
             overprovisioning_factor: u32_value(factor),
             ..Default::default()
         }),
+        ..Default::default()
+    }
+}
+
+/// The workload of a proxy, as its cluster for itself has it: how many endpoints run where. Nobody connects to them, so
+/// one port stands for all; what has no address of its own is left out.
+pub(super) fn local(workload: Option<&CatalogEntry>) -> ClusterLoadAssignment {
+    let everything = || EffectivePolicy { locality: LocalityRouting::Ignored, ..EffectivePolicy::default() };
+    let endpoints = workload.and_then(|entry| {
+        let port = entry.service.ports.first()?;
+        let has_address = |endpoint: &&Endpoint| matches!(endpoint.address, Address::Ip(_));
+        let endpoints: Vec<Endpoint> = entry.endpoints.iter().filter(has_address).cloned().collect();
+        Some(localities(&endpoints, port, None, &everything(), &Vantage::default()))
+    });
+    ClusterLoadAssignment {
+        cluster_name: LOCAL_CLUSTER.into(),
+        endpoints: endpoints.unwrap_or_default(),
         ..Default::default()
     }
 }
@@ -112,7 +129,7 @@ fn proto_locality(locality: &Locality) -> ProtoLocality {
 /// Whether a cluster needs locality weights to be read at all.
 pub(super) fn is_locality_weighted(policy: &EffectivePolicy) -> bool {
     match &policy.locality {
-        LocalityRouting::Ignored => false,
+        LocalityRouting::Ignored | LocalityRouting::ZoneAware(_) => false,
         LocalityRouting::Distribute(_) => true,
         LocalityRouting::Failover(Failover { by_labels, by_place }) => {
             !by_labels.is_empty() || by_place.as_ref().is_some_and(|rules| !rules.is_empty())

@@ -11,7 +11,9 @@ use imbl::ordmap::DiffItem;
 use prost::Message;
 
 use super::{
-    Compiled, Input, Problem, listener,
+    Compiled, Input, Problem,
+    cluster::Awareness,
+    endpoints, listener,
     memo::Memo,
     reach::Reach,
     route,
@@ -22,7 +24,10 @@ use super::{
     },
 };
 use crate::{
-    model::{CatalogEntry, ClientKind, NodeGroup, ResourceName, ServiceName, ServicePolicy, policy::LocalityRouting},
+    model::{
+        CatalogEntry, ClientKind, LOCAL_CLUSTER, NodeGroup, ResourceName, ServiceName, ServicePolicy,
+        policy::LocalityRouting,
+    },
     resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
 };
 
@@ -121,15 +126,28 @@ impl Group {
         self.addresses = addresses;
         let mut stale = Stale { virtual_hosts: mesh_differs, listeners: mesh_differs };
         let mut sets = self.sets.clone();
+        let mut problems = std::mem::take(&mut self.compiled.problems);
         for name in &changed {
             self.replace(name, memo, &mut sets, &mut stale);
+            problems
+                .retain(|problem| !matches!(problem, Problem::ZonesUnknown { cluster } if cluster.service == *name));
+            let unaware = self.units.get(name).into_iter().flat_map(|units| &units.definition.unaware);
+            problems.extend(unaware.map(|cluster| Problem::ZonesUnknown { cluster: cluster.clone() }));
         }
-        let mut problems = std::mem::take(&mut self.compiled.problems);
         if mesh_differs {
             let cluster = route::loopback_cluster(&input.mesh);
             let name = ResourceName::new(cluster.name.as_str());
             memo.work.resources_encoded += 1;
             insert(&mut sets, ResourceType::Cluster, Resource::encode(ResourceType::Cluster, name, &cluster));
+        }
+        if let Some(local) = &self.facts.local
+            && (sets[ResourceType::Endpoints].get(LOCAL_CLUSTER).is_none()
+                || changed.iter().any(|n| n.as_str() == &**local))
+        {
+            let assignment = endpoints::local(self.input.catalog.get(local));
+            let name = ResourceName::new(LOCAL_CLUSTER);
+            memo.work.resources_encoded += 1;
+            insert(&mut sets, ResourceType::Endpoints, Resource::encode(ResourceType::Endpoints, name, &assignment));
         }
         if stale.virtual_hosts {
             problems.retain(|problem| !matches!(problem, Problem::DomainTaken { .. }));
@@ -260,6 +278,10 @@ impl Group {
             policy: policy.clone(),
             mesh: self.input.mesh.clone(),
             own_address: self.addresses.get(name).copied(),
+            client: match self.facts.local {
+                Some(_) => Awareness::OfZones,
+                None => Awareness::OfNothing,
+            },
             dns: needs_dns.then(|| arranged.clone()),
         });
         let assignments = (!needs_dns).then(|| {

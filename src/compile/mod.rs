@@ -75,6 +75,11 @@ pub enum Problem {
         /// The name.
         domain: String,
     },
+    /// A policy asks for zone-aware routing, and the proxy does not know the share of its own zone.
+    ZonesUnknown {
+        /// Where the policy has no effect.
+        cluster: ClusterName,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -88,6 +93,11 @@ impl fmt::Display for Problem {
             Self::DomainTaken { service, domain } => write!(
                 f,
                 "`{domain}` does not lead to {service}: a service before it by name has that name too; rename one"
+            ),
+            Self::ZonesUnknown { cluster } => write!(
+                f,
+                "`zoneAwareLbSetting` has no effect on {cluster} for proxies that do not know their own zone's share: \
+                 start them with what `chancery bootstrap --zone-aware` prints"
             ),
         }
     }

@@ -78,6 +78,11 @@ pub(super) fn shares(places: &[Place<'_>], routing: &LocalityRouting, client: &V
             };
             compacted(places.iter().map(|place| place.by_labels * STEPS_BY_PLACE + by_place(place)).collect())
         }
+        LocalityRouting::ZoneAware(zone_aware) => {
+            let region = client.locality.as_ref().filter(|client| zone_aware.is_on() && !client.region.is_empty());
+            let is_elsewhere = |place: &Place<'_>| region.is_some_and(|client| client.region != place.locality.region);
+            compacted(places.iter().map(|place| u32::from(is_elsewhere(place))).collect())
+        }
         LocalityRouting::Ignored => vec![0; places.len()],
     };
     let weight = |place: &Place<'_>| NonZeroU32::new(scaled(place, places));

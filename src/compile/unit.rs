@@ -8,11 +8,15 @@ use std::{
 use bytes::Bytes;
 use prost::Message;
 
-use super::{cluster, endpoints, listener, route, shares::Vantage};
+use super::{
+    cluster::{self, Awareness},
+    endpoints, listener, route,
+    shares::Vantage,
+};
 use crate::{
     model::{
         ClusterName, EndpointSet, MeshSettings, Port, Service, ServicePolicy, SubsetName,
-        policy::{EffectivePolicy, PolicyKey, Shaped},
+        policy::{EffectivePolicy, LocalityRouting, PolicyKey, Shaped},
     },
     proto::envoy::config::route::v3::VirtualHost,
     resources::{Resource, ResourceType},
@@ -25,6 +29,7 @@ pub(super) struct DefinitionInput {
     pub policy: Arc<ServicePolicy>,
     pub mesh: Arc<MeshSettings>,
     pub own_address: Option<Ipv4Addr>,
+    pub client: Awareness,
     /// Only of a service whose addresses Envoy resolves: they are then part of the cluster.
     pub dns: Option<Arranged>,
 }
@@ -50,6 +55,8 @@ pub(super) struct Definition {
     pub clusters: Vec<Resource>,
     pub virtual_hosts: Vec<HostEntry>,
     pub listeners: Vec<OwnListener>,
+    /// The clusters that go by zones, where the client cannot.
+    pub unaware: Vec<ClusterName>,
 }
 
 /// A virtual host of the HTTP listener, encoded as it stands in the RouteConfiguration.
@@ -76,15 +83,19 @@ pub(super) struct Assignments {
 
 impl Definition {
     pub fn compile(input: &DefinitionInput) -> Self {
-        let DefinitionInput { service, policy, mesh, own_address, dns } = input;
+        let DefinitionInput { service, policy, mesh, own_address, client, dns } = input;
         let none = Shaped::default();
-        let mut definition = Self { clusters: Vec::new(), virtual_hosts: Vec::new(), listeners: Vec::new() };
+        let mut definition =
+            Self { clusters: Vec::new(), virtual_hosts: Vec::new(), listeners: Vec::new(), unaware: Vec::new() };
         for (port, subset, effective) in targets(service, policy) {
             let name = cluster_name(service, port, subset);
             let labels = subset.and_then(|subset| policy.subsets.get(subset));
             let dns = dns.as_ref().map(|arranged| (arranged, labels));
-            let cluster = cluster::compile(&name, service, port, effective, mesh, dns);
+            let cluster = cluster::compile(&name, service, port, effective, mesh, *client, dns);
             definition.clusters.push(Resource::encode(ResourceType::Cluster, name.resource_name(), &cluster));
+            if *client == Awareness::OfNothing && is_zone_aware(effective) {
+                definition.unaware.push(name.clone());
+            }
             if subset.is_some() {
                 continue;
             }
@@ -134,6 +145,10 @@ impl Assignments {
     pub fn resources(&self) -> u64 {
         self.assignments.len() as u64
     }
+}
+
+fn is_zone_aware(policy: &EffectivePolicy) -> bool {
+    matches!(&policy.locality, LocalityRouting::ZoneAware(zones) if zones.is_on())
 }
 
 /// Every port, alone and with each subset.

@@ -27,5 +27,5 @@ pub use namespace::{DEFAULT_NAMESPACE, Namespaces, Visibility};
 pub use node_group::{ClientView, Grouping, LocalityUse, NodeGroup, Scope};
 pub use pattern::NamePattern;
 pub use policy::{EffectivePolicy, ServicePolicy};
-pub use proxy::{ClientKind, Proxy, Role};
+pub use proxy::{ClientKind, LOCAL_CLUSTER, Proxy, Role};
 pub use service::{Labels, Port, Protocol, Service};

@@ -30,6 +30,8 @@ pub struct NodeGroup {
     pub own: Option<ServiceName>,
     /// Where it runs, where a policy reads that.
     pub locality: Option<Locality>,
+    /// The workload of a proxy that has a cluster for it ([`LOCAL_CLUSTER`](super::LOCAL_CLUSTER)).
+    pub local: Option<Arc<str>>,
     /// Of its labels those that a policy compares with endpoints'.
     pub labels: Labels,
     /// The services it is sent; absent = all.
@@ -114,6 +116,7 @@ impl Grouping {
                 LocalityUse::Unread => None,
                 LocalityUse::Read => Some(proxy.locality.clone()),
             },
+            local: (proxy.local_cluster && proxy.kind == ClientKind::Envoy).then(|| proxy.workload.clone()),
             labels: compared_labels.iter().filter_map(|key| Some((key.clone(), proxy.label(key)?.clone()))).collect(),
             scope: self.scope_of(&proxy.workload),
         }
@@ -146,6 +149,7 @@ mod tests {
             namespace: "".into(),
             labels: [("version".into(), version.into()), ("team".into(), version.into())].into(),
             locality: Locality::new("eu", zone, ""),
+            local_cluster: false,
             kind: ClientKind::Envoy,
             role: super::super::proxy::Role::Sidecar,
         };

@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use super::{locality::Locality, service::Labels};
 
+/// The cluster of a proxy's own workload in its bootstrap, and the name of its assignment. Envoy holds the endpoints of
+/// other clusters against it: which share of the workload is in the proxy's own zone? No service's cluster is called so:
+/// those have a colon in their names.
+pub const LOCAL_CLUSTER: &str = "local";
+
 /// A sidecar or a gRPC client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Proxy {
@@ -17,6 +22,8 @@ pub struct Proxy {
     pub labels: Labels,
     /// `node.locality`: where it runs.
     pub locality: Locality,
+    /// `node.metadata.LOCAL_CLUSTER`: whether its bootstrap has the cluster [`LOCAL_CLUSTER`], for zone-aware routing.
+    pub local_cluster: bool,
     /// What it is.
     pub kind: ClientKind,
     /// `node.metadata.role`.

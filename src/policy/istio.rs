@@ -154,6 +154,7 @@ impl Rule {
         let ejects = places.iter().any(|(_, settings)| settings.outlier_detection.is_some());
         places.iter().any(|(_, settings)| match &settings.load_balancer {
             None => settings.outlier_detection.is_some(),
+            Some(balancer) if balancer.is_zone_aware() => true,
             Some(LoadBalancer { locality_lb_setting: None, .. }) => ejects,
             Some(LoadBalancer { locality_lb_setting: Some(setting), .. }) => {
                 setting.reads_place() && (ejects || setting.distribute.is_some())
@@ -161,9 +162,9 @@ impl Rule {
         })
     }
 
-    /// What it says of localities, in all its places.
-    pub fn locality_settings(&self) -> impl Iterator<Item = LocalityLbSetting> {
-        self.rule().settings().into_iter().filter_map(|(_, settings)| settings.load_balancer?.locality_lb_setting)
+    /// What it says of load balancing, in all its places.
+    pub fn load_balancers(&self) -> impl Iterator<Item = LoadBalancer> {
+        self.rule().settings().into_iter().filter_map(|(_, settings)| settings.load_balancer)
     }
 }
 
@@ -277,10 +278,12 @@ impl Blocks {
         self.imply_locality();
     }
 
-    /// Locality failover comes with outlier detection and only with it; shares (`distribute`) need none.
+    /// Locality failover comes with outlier detection and only with it; shares (`distribute`) need none. Zones beat both.
     fn imply_locality(&mut self) {
         let written = self.load_balancer.as_ref().and_then(|block| block.value.locality_lb_setting.clone());
+        let is_zone_aware = self.load_balancer.as_ref().is_some_and(|block| block.value.is_zone_aware());
         let implied = match (&self.outlier_detection, written) {
+            _ if is_zone_aware => None,
             // Beside shares the order of labels has no say.
             (_, Some(setting)) if setting.distribute.is_some() => {
                 Some(LocalityLbSetting { failover_priority: None, ..setting })

@@ -113,7 +113,7 @@ pub struct Overridden {
 type Form = &'static [&'static str];
 
 /// Forms of one field: a layer that says one of them replaces the others.
-const CHOICES: [&[Form]; 5] = [
+const CHOICES: [&[Form]; 6] = [
     &[&[ALGORITHMS[0]], &[ALGORITHMS[1]], &[ALGORITHMS[2]]],
     &[
         &["loadBalancer.consistentHash.httpHeaderName"],
@@ -130,6 +130,7 @@ const CHOICES: [&[Form]; 5] = [
         &["loadBalancer.localityLbSetting.distribute"],
         &["loadBalancer.localityLbSetting.failover", "loadBalancer.localityLbSetting.failoverPriority"],
     ],
+    &[&["loadBalancer.localityLbSetting"], &["loadBalancer.zoneAwareLbSetting"]],
     &[&["loadBalancer.panicThreshold"], &["outlierDetection.minHealthPercent"]],
 ];
 

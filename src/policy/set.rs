@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     document::{
         Body, Dependencies, Document, DocumentId, TrafficPolicy,
-        settings::LocalityLbSetting,
+        settings::LoadBalancer,
         traffic_policy::{Clients, Pattern, Target},
     },
     istio::{Rule, Rules},
@@ -122,7 +122,9 @@ impl PolicySet {
 
     /// Whether a policy reads where the client runs.
     pub fn locality_use(&self) -> LocalityUse {
-        let by_policies = self.locality_settings().any(|setting| setting.reads_place());
+        let by_policies = self.load_balancers().any(|balancer| {
+            balancer.is_zone_aware() || balancer.locality_lb_setting.is_some_and(|setting| setting.reads_place())
+        });
         if by_policies || self.rules.iter().any(Rule::reads_client_locality) {
             LocalityUse::Read
         } else {
@@ -132,13 +134,13 @@ impl PolicySet {
 
     /// The labels of clients that policies compare with endpoints'.
     pub fn compared_labels(&self) -> BTreeSet<Arc<str>> {
-        let settings = self.locality_settings().chain(self.rules.iter().flat_map(Rule::locality_settings));
+        let balancers = self.load_balancers().chain(self.rules.iter().flat_map(Rule::load_balancers));
+        let settings = balancers.filter_map(|balancer| balancer.locality_lb_setting);
         settings.flat_map(|setting| setting.compared_labels().map(Arc::from).collect::<Vec<_>>()).collect()
     }
 
-    fn locality_settings(&self) -> impl Iterator<Item = LocalityLbSetting> {
-        let settings = self.policies().map(|policy| policy.traffic_policy().settings());
-        settings.filter_map(|settings| settings.load_balancer?.locality_lb_setting)
+    fn load_balancers(&self) -> impl Iterator<Item = LoadBalancer> {
+        self.policies().filter_map(|policy| policy.traffic_policy().settings().load_balancer)
     }
 
     /// What differs from an earlier set, as a question about services.

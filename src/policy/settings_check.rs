@@ -96,6 +96,10 @@ fn check_load_balancer(load_balancer: &LoadBalancer, found: &mut Found<'_>) {
     if let Some(hash) = &load_balancer.consistent_hash {
         check_consistent_hash(hash, found);
     }
+    if load_balancer.is_zone_aware() && load_balancer.weighted_round_robin.is_some() {
+        let message = "Envoy's weighted round robin is not told of zones";
+        found.error("loadBalancer.zoneAwareLbSetting", message, "remove it, or take another algorithm");
+    }
     if let Some(locality) = &load_balancer.locality_lb_setting {
         check_locality(locality, found);
     }

@@ -132,7 +132,7 @@ impl Client {
 
     fn to_json(&self) -> Value {
         let Self { proxy, dialect, connected, state: _ } = self;
-        let Proxy { id, workload, namespace, labels: _, locality, kind: _, role: _ } = proxy;
+        let Proxy { id, workload, namespace, labels: _, locality, local_cluster: _, kind: _, role: _ } = proxy;
         let Locality { region, zone, subzone } = locality;
         let state = self.lock();
         let types: serde_json::Map<String, Value> = state

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::{
-    model::{ClientKind, Labels, Locality, Proxy, Role},
+    model::{ClientKind, LOCAL_CLUSTER, Labels, Locality, Proxy, Role},
     proto::{
         envoy::config::core::v3::Locality as ProtoLocality,
         google::protobuf::{Struct, Value, value::Kind},
@@ -66,6 +66,7 @@ pub(super) fn proxy(node: Bytes) -> Result<Proxy, NodeError> {
         namespace: text("NAMESPACE").into(),
         labels: labels(metadata.as_ref()),
         locality: Locality::new(&region, &zone, &sub_zone),
+        local_cluster: text("LOCAL_CLUSTER") == LOCAL_CLUSTER,
         kind: ClientKind::of_user_agent(&user_agent_name),
         role: Role::of_metadata(&text("role")),
     })

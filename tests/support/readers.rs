@@ -69,6 +69,7 @@ pub fn policies(services: &str, text: &str) {
         namespace: "".into(),
         labels: Labels::new(),
         locality: Locality::new("eu", "eu-1", ""),
+        local_cluster: false,
         kind: ClientKind::Envoy,
         role: Role::Sidecar,
     };

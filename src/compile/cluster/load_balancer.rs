@@ -1,30 +1,57 @@
 //! `lb_policy`, its settings, and what is common to all of them.
 
-use super::weighted_round_robin;
+use super::{Awareness, weighted_round_robin};
 use crate::{
     compile::{
         endpoints::is_locality_weighted,
         wire::{duration, fixed, percent, u32_or_absent, u64_value},
     },
-    model::policy::{ConsistentHash, EffectivePolicy, HashFunction, HashTable, LoadBalancer, SlowStart},
+    model::{
+        Decimal,
+        policy::{
+            ConsistentHash, EffectivePolicy, HashFunction, HashTable, LoadBalancer, LocalityRouting, SlowStart,
+            ZoneAware,
+        },
+    },
     proto::envoy::config::cluster::v3::{
         Cluster,
         cluster::{
             CommonLbConfig, LbConfig, LbPolicy, LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig,
             RoundRobinLbConfig, SlowStartConfig,
-            common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig},
+            common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig, ZoneAwareLbConfig},
             ring_hash_lb_config,
         },
     },
 };
 
 /// Panic is always written: Envoy's own default of 50 % would send traffic to endpoints that discovery calls dead.
-pub(super) fn common(policy: &EffectivePolicy) -> CommonLbConfig {
+pub(super) fn common(policy: &EffectivePolicy, client: Awareness) -> CommonLbConfig {
+    let places = match (&policy.locality, client) {
+        _ if !has_plain_fields(&policy.load_balancer) => None,
+        (LocalityRouting::ZoneAware(zones), _) => Some(LocalityConfigSpecifier::ZoneAwareLbConfig(zone_aware(zones))),
+        _ if is_locality_weighted(policy) => {
+            Some(LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default()))
+        }
+        (_, Awareness::OfZones) => {
+            // An Envoy that knows its own zone's share goes by zones unless it is told not to.
+            let off = ZoneAware { routing_enabled: Some(Decimal::ZERO), ..ZoneAware::default() };
+            Some(LocalityConfigSpecifier::ZoneAwareLbConfig(zone_aware(&off)))
+        }
+        (_, Awareness::OfNothing) => None,
+    };
     CommonLbConfig {
         healthy_panic_threshold: percent(policy.panic_threshold),
-        locality_config_specifier: (is_locality_weighted(policy) && has_plain_fields(&policy.load_balancer))
-            .then(|| LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default())),
+        locality_config_specifier: places,
         ..Default::default()
+    }
+}
+
+fn zone_aware(zones: &ZoneAware) -> ZoneAwareLbConfig {
+    let ZoneAware { routing_enabled, min_cluster_size, fail_traffic_on_panic } = zones;
+    ZoneAwareLbConfig {
+        routing_enabled: routing_enabled.and_then(percent),
+        min_cluster_size: min_cluster_size.and_then(|size| u64_value(size.into())),
+        fail_traffic_on_panic: *fail_traffic_on_panic,
     }
 }
 

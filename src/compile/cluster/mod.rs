@@ -28,6 +28,15 @@ use crate::{
     },
 };
 
+/// Whether proxies know their own zone's share of their workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awareness {
+    /// They have a cluster for it.
+    OfZones,
+    /// They have none.
+    OfNothing,
+}
+
 /// The cluster. Its endpoints come over EDS, or are in it where Envoy resolves them.
 pub(super) fn compile(
     name: &ClusterName,
@@ -35,12 +44,13 @@ pub(super) fn compile(
     port: &Port,
     policy: &EffectivePolicy,
     mesh: &MeshSettings,
+    client: Awareness,
     dns: Option<(&Arranged, Option<&Labels>)>,
 ) -> Cluster {
     let mut cluster = Cluster {
         name: name.to_string(),
         connect_timeout: duration(policy.connection_pool.connect_timeout),
-        common_lb_config: Some(load_balancer::common(policy)),
+        common_lb_config: Some(load_balancer::common(policy, client)),
         circuit_breakers: Some(circuit_breakers::compile(&policy.connection_pool)),
         outlier_detection: policy.outlier_detection.as_ref().map(outlier_detection::compile),
         health_checks: policy.health_checks.iter().map(health_checks::compile).collect(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::model::Locality;
+use crate::model::{Decimal, Locality};
 
 /// What an endpoint's place means for its share of the load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -15,6 +15,8 @@ pub enum LocalityRouting {
     Distribute(Vec<Distribute>),
     /// What is near to the client first, others only as that loses healthy endpoints.
     Failover(Failover),
+    /// The client's region first, and within it the client's own place as far as that overloads nobody.
+    ZoneAware(ZoneAware),
 }
 
 impl LocalityRouting {
@@ -24,6 +26,7 @@ impl LocalityRouting {
             Self::Ignored => false,
             Self::Distribute(_) => true,
             Self::Failover(failover) => failover.by_place.is_some(),
+            Self::ZoneAware(zone_aware) => zone_aware.is_on(),
         }
     }
 
@@ -31,9 +34,27 @@ impl LocalityRouting {
     pub fn compared_labels(&self) -> impl Iterator<Item = &Arc<str>> {
         let labels = match self {
             Self::Failover(failover) => &failover.by_labels[..],
-            Self::Ignored | Self::Distribute(_) => &[],
+            Self::Ignored | Self::Distribute(_) | Self::ZoneAware(_) => &[],
         };
         labels.iter().filter(|label| label.value.is_none()).map(|label| &label.key)
+    }
+}
+
+/// Envoy's `ZoneAwareLbConfig`; what is absent is Envoy's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ZoneAware {
+    /// The share of requests for which places are looked at, in percent; zero = off.
+    pub routing_enabled: Option<Decimal>,
+    /// Endpoints that a service has at least.
+    pub min_cluster_size: Option<u32>,
+    /// Fail requests in panic.
+    pub fail_traffic_on_panic: bool,
+}
+
+impl ZoneAware {
+    /// Whether places mean anything.
+    pub fn is_on(&self) -> bool {
+        self.routing_enabled != Some(Decimal::ZERO)
     }
 }
 

@@ -29,7 +29,7 @@ pub use health_check::{HeaderToAdd, HealthCheck, HealthCheckProtocol, Payload, S
 pub use load_balancer::{
     ConsistentHash, HashFunction, HashKey, HashTable, LoadBalancer, SlowStart, WeightedRoundRobin,
 };
-pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel};
+pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel, ZoneAware};
 pub use outlier_detection::OutlierDetection;
 pub use route::{Retry, RoutePolicy, SAFE_RETRY_ON};
 pub use routing::Routing;

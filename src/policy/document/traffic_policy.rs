@@ -142,7 +142,15 @@ impl TrafficPolicy {
 /// What the types cannot see.
 pub(super) fn check(policy: &TrafficPolicy, source: &yaml::Document) -> Vec<Diagnostic> {
     let mut problems = super::super::settings_check::check(&policy.settings(), "spec", source);
-    let locality = policy.load_balancer.as_ref().and_then(|balancer| balancer.locality_lb_setting.as_ref());
+    let balancer = policy.load_balancer.as_ref();
+    let locality = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
+    if locality.is_some() && balancer.is_some_and(|balancer| balancer.zone_aware_lb_setting.is_some()) {
+        let path = "spec.loadBalancer.zoneAwareLbSetting";
+        let message = "`localityLbSetting` and `zoneAwareLbSetting` exclude each other";
+        problems.push(
+            Diagnostic::error("invalid-value", source.key_place(path), path, message).remedy("remove one of the two"),
+        );
+    }
     if locality.is_some_and(|setting| setting.distribute.is_some() && setting.failover_priority.is_some()) {
         let path = "spec.loadBalancer.localityLbSetting.failoverPriority";
         let message = "`distribute` and `failoverPriority` exclude each other";

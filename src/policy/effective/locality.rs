@@ -1,10 +1,35 @@
-//! `loadBalancer.localityLbSetting`, complete.
+//! `loadBalancer.localityLbSetting` and `zoneAwareLbSetting`, complete.
 
 use super::super::document::settings;
 use super::text;
-use crate::model::policy::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel};
+use crate::model::{
+    Decimal,
+    policy::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel, ZoneAware},
+};
 
-pub(super) fn locality(written: Option<&settings::LocalityLbSetting>) -> LocalityRouting {
+/// What of the two settings counts: zones, unless they are turned off and something else is said.
+pub(super) fn locality(written: &settings::LoadBalancer) -> LocalityRouting {
+    let by_place = by_place(written.locality_lb_setting.as_ref());
+    match &written.zone_aware_lb_setting {
+        Some(_) if !written.is_zone_aware() && by_place != LocalityRouting::Ignored => by_place,
+        Some(setting) => LocalityRouting::ZoneAware(zone_aware(setting)),
+        None => by_place,
+    }
+}
+
+fn zone_aware(written: &settings::ZoneAwareLbSetting) -> ZoneAware {
+    let settings::ZoneAwareLbSetting { enabled, min_cluster_size, routing_enabled, fail_traffic_on_panic } = written;
+    ZoneAware {
+        routing_enabled: match enabled {
+            Some(false) => Some(Decimal::ZERO),
+            Some(true) | None => routing_enabled.map(|share| share.0),
+        },
+        min_cluster_size: min_cluster_size.map(|count| count.0),
+        fail_traffic_on_panic: fail_traffic_on_panic.unwrap_or(false),
+    }
+}
+
+fn by_place(written: Option<&settings::LocalityLbSetting>) -> LocalityRouting {
     let Some(settings::LocalityLbSetting { enabled, distribute, failover, failover_priority }) = written else {
         return LocalityRouting::Ignored;
     };

@@ -52,7 +52,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
     let load_balancer = load_balancer.clone().unwrap_or_default();
     let min_health = outlier_detection.as_ref().and_then(|outlier| outlier.min_health_percent);
     EffectivePolicy {
-        locality: locality(load_balancer.locality_lb_setting.as_ref()),
+        locality: locality(&load_balancer),
         panic_threshold: match (load_balancer.panic_threshold, min_health) {
             (Some(Percent(threshold)), _) => threshold,
             (None, Some(WholePercent(percent))) => Decimal::whole(percent),

@@ -65,7 +65,17 @@ pub(super) fn check(target: &Target<'_>, places: &Places, findings: &mut Finding
                 }
             }
         }
-        LocalityRouting::Ignored => {}
+        LocalityRouting::ZoneAware(zones) if zones.is_on() => {
+            let Some(said) = target.said_below("loadBalancer.zoneAwareLbSetting") else { return };
+            target.warn("zone-aware-bootstrap", said, findings, || {
+                (
+                    "only proxies that know their own zone's share of their workload go by zones".into(),
+                    "start sidecars with what `chancery bootstrap --zone-aware` prints, and silence this where all are"
+                        .into(),
+                )
+            });
+        }
+        LocalityRouting::ZoneAware(_) | LocalityRouting::Ignored => {}
     }
 }
 

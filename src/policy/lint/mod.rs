@@ -85,6 +85,7 @@ pub const LINTS: &[Lint] = &[
     on_services("sticky-on-draining", "session affinity on a service with draining endpoints"),
     on_services("subset-without-endpoints", "a subset that no endpoint is in"),
     on_documents("unreachable-rule", "a rule of routing that no request gets to"),
+    on_services("zone-aware-bootstrap", "zone-aware routing, which only proxies of a certain bootstrap can do"),
 ];
 
 const fn on_services(id: &'static str, about: &'static str) -> Lint {

@@ -1,7 +1,7 @@
 //! Which endpoint takes a request: `loadBalancer`.
 
 use super::super::scalar::{ChoiceCount, Fraction, OverprovisioningFactor, Percent, RingSize, Span, TableSize};
-use super::locality::LocalityLbSetting;
+use super::locality::{LocalityLbSetting, ZoneAwareLbSetting};
 
 settings! {
     /// Which endpoint takes a request.
@@ -24,6 +24,13 @@ settings! {
         warmup_duration_secs: Span,
         /// What localities mean.
         locality_lb_setting: LocalityLbSetting,
+        /// Keep requests in the client's zone as far as that overloads nobody. A choice with `localityLbSetting`; in a
+        /// DestinationRule that has both this one counts.
+        ///
+        /// - default: none
+        /// - envoy: `common_lb_config.zone_aware_lb_config`
+        /// - example: `{ minClusterSize: 3 }`
+        zone_aware_lb_setting: ZoneAwareLbSetting,
         /// Below this percentage of healthy endpoints health is ignored. Default 0.
         panic_threshold: Percent,
         /// In percent; default Envoy's 140.
@@ -175,5 +182,12 @@ words! {
         XxHash = "XX_HASH",
         /// Murmur 2.
         MurmurHash2 = "MURMUR_HASH_2",
+    }
+}
+
+impl LoadBalancer {
+    /// Whether zones decide.
+    pub fn is_zone_aware(&self) -> bool {
+        self.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false))
     }
 }

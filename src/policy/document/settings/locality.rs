@@ -1,6 +1,6 @@
 //! What localities mean: `loadBalancer.localityLbSetting`.
 
-use super::super::scalar::WholePercent;
+use super::super::scalar::{Count, Percent, WholePercent};
 
 settings! {
     /// What localities mean.
@@ -22,6 +22,37 @@ settings! {
         /// - envoy: `ClusterLoadAssignment.endpoints[].priority`, and `common_lb_config.locality_weighted_lb_config`
         /// - example: `[ "topology.kubernetes.io/region", "version=v1" ]`
         failover_priority: Vec<String>,
+    }
+
+    /// As many requests as possible to endpoints at the client's own place (its whole locality, the sub-zone included),
+    /// and no endpoint with more than its share: Envoy holds the endpoints against those of the client's workload.
+    /// Other regions are used as the client's own loses healthy endpoints. Needs a proxy whose bootstrap was printed by
+    /// `chancery bootstrap --zone-aware`; to others all endpoints of the region are equal.
+    pub struct ZoneAwareLbSetting {
+        /// `false` turns off what a less specific policy says.
+        ///
+        /// - default: `true` where the block is there
+        /// - envoy: `common_lb_config.zone_aware_lb_config.routing_enabled` of 0 where it is `false`
+        /// - example: `false`
+        enabled: bool,
+        /// Endpoints that a service has at least; one with fewer is used evenly.
+        ///
+        /// - default: Envoy's 6
+        /// - envoy: `common_lb_config.zone_aware_lb_config.min_cluster_size`
+        /// - example: `3`
+        min_cluster_size: Count,
+        /// The share of requests for which places are looked at, in percent.
+        ///
+        /// - default: Envoy's 100
+        /// - envoy: `common_lb_config.zone_aware_lb_config.routing_enabled`
+        /// - example: `50`
+        routing_enabled: Percent,
+        /// Fail requests when panic is on, instead of using endpoints that are not healthy.
+        ///
+        /// - default: Envoy's `false`
+        /// - envoy: `common_lb_config.zone_aware_lb_config.fail_traffic_on_panic`
+        /// - example: `true`
+        fail_traffic_on_panic: bool,
     }
 
     /// Shares for clients at one place.
