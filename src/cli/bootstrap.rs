@@ -64,6 +64,8 @@ fn split_host_port(text: &str) -> Result<(&str, u16)> {
 
 fn envoy_bootstrap(proxy: &Proxy, host: &str, port: u16, mode: Mode, admin_port: u16) -> Value {
     let ads = json!({ "ads": {}, "resource_api_version": "V3" });
+    let local = proxy.local_cluster.then(|| local_cluster(&ads));
+    let clusters: Vec<Value> = std::iter::once(xds_cluster(host, port)).chain(local).collect();
     let mut bootstrap = json!({
         "node": node(proxy),
         "admin": { "address": address("127.0.0.1", admin_port) },
@@ -78,12 +80,10 @@ fn envoy_bootstrap(proxy: &Proxy, host: &str, port: u16, mode: Mode, admin_port:
             "cds_config": ads,
             "lds_config": ads,
         },
-        "static_resources": { "clusters": [xds_cluster(host, port)] },
+        "static_resources": { "clusters": clusters },
     });
     if proxy.local_cluster {
         bootstrap["cluster_manager"] = json!({ "local_cluster_name": LOCAL_CLUSTER });
-        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut();
-        clusters.map(|clusters| clusters.push(local_cluster(&ads)));
     }
     bootstrap
 }
