@@ -293,6 +293,10 @@ impl Blocks {
             (None, _) => None,
         };
         if let Some(block) = &mut self.load_balancer {
+            // One of the two is left: to layers above they are forms of one choice.
+            if implied.is_some() {
+                block.value.zone_aware_lb_setting = None;
+            }
             block.value.locality_lb_setting = implied;
         } else if let (Some(_), Some(outlier)) = (&implied, &self.outlier_detection) {
             self.load_balancer = Some(Block {
