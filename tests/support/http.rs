@@ -29,7 +29,12 @@ impl Connection {
 
     /// `target` is a path, or a whole URL towards a proxy.
     pub async fn get(&mut self, target: &str, host: &str, headers: &str) -> std::io::Result<Answer> {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n");
+        self.request("GET", target, host, headers).await
+    }
+
+    /// A request of any method, without a body.
+    pub async fn request(&mut self, method: &str, target: &str, host: &str, headers: &str) -> std::io::Result<Answer> {
+        let request = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n{headers}content-length: 0\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes()).await?;
         let broken = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
         let mut line = String::new();

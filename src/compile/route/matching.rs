@@ -29,7 +29,7 @@ pub(super) fn compile(matched: &HttpMatch) -> RouteMatch {
     }
 }
 
-fn header(matched: &HeaderMatch) -> HeaderMatcher {
+pub(super) fn header(matched: &HeaderMatch) -> HeaderMatcher {
     let HeaderMatch { name, value, inverted } = matched;
     HeaderMatcher {
         name: name.to_string(),

@@ -5,6 +5,7 @@ mod fault;
 mod hash;
 mod headers;
 mod matching;
+mod methods;
 mod retry;
 mod rules;
 
@@ -14,7 +15,10 @@ use super::wire::{address_of, duration, u32_value};
 use crate::{
     model::{
         ClusterName, MeshSettings, Port, Service,
-        policy::{EffectivePolicy, LoadBalancer, Routing, Shaped, routing::MAX_DIRECT_RESPONSE_BODY},
+        policy::{
+            EffectivePolicy, LoadBalancer, Routing, Shaped,
+            routing::{HttpMatch, MAX_DIRECT_RESPONSE_BODY},
+        },
     },
     proto::{
         envoy::config::{
@@ -158,28 +162,30 @@ fn connect_route() -> Route {
     Route { r#match: Some(path_match(path)), action: Some(Action::Route(action)), ..Default::default() }
 }
 
-/// The route that leads straight to a service.
-fn service_route(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped) -> Route {
+/// The route that leads straight to a service, or the two by the method.
+fn service_routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped) -> Vec<Route> {
     // A hash leads to one endpoint; picking again would pick it again.
     let hashes = matches!(policy.load_balancer, LoadBalancer::ConsistentHash(_));
-    let action = RouteAction {
-        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
-        hash_policy: policy.load_balancer.hash_keys().iter().map(hash::compile).collect(),
-        ..rules::action(&policy.route, hashes)
-    };
-    Route {
-        r#match: Some(path_match(PathSpecifier::Prefix("/".into()))),
-        action: Some(Action::Route(action)),
-        metadata: provenance(&shaped.route),
-        ..Default::default()
-    }
+    methods::apart(&policy.route, &HttpMatch::default(), |policy_of_method| {
+        let action = RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
+            hash_policy: policy.load_balancer.hash_keys().iter().map(hash::compile).collect(),
+            ..rules::action(policy_of_method, hashes)
+        };
+        Route {
+            r#match: Some(path_match(PathSpecifier::Prefix("/".into()))),
+            action: Some(Action::Route(action)),
+            metadata: provenance(&shaped.route),
+            ..Default::default()
+        }
+    })
 }
 
 /// What a port's traffic meets: its rules, or where it has none the way straight to the service.
 fn routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped, routing: Option<&Routing>) -> Vec<Route> {
     match routing {
         Some(Routing::Http(rules)) => rules::routes(rules),
-        Some(Routing::Tcp(_)) | None => vec![service_route(cluster, policy, shaped)],
+        Some(Routing::Tcp(_)) | None => service_routes(cluster, policy, shaped),
     }
 }
 

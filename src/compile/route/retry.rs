@@ -29,6 +29,8 @@ pub(super) fn compile(retry: &Retry, hashes_to_one: bool) -> RetryPolicy {
         per_try_idle_timeout,
         retry_on,
         retriable_status_codes,
+        // Which requests it is for is the route's match.
+        repeats: _,
         back_off_base,
         avoid_previous_hosts,
         retry_remote_localities,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{cors, fault, hash, headers, matching, provenance, retry};
+use super::{cors, fault, hash, headers, matching, methods, provenance, retry};
 use crate::{
     compile::{
         listener,
@@ -33,12 +33,22 @@ use crate::{
     },
 };
 
-/// The routes of a port's rules.
+/// The routes of a port's rules: one for each match, or two by the method.
 pub(super) fn routes(rules: &HttpRules) -> Vec<Route> {
-    rules.rules.iter().flat_map(|rule| rule.matches.iter().map(|matched| route(rule, matched))).collect()
+    let matches = rules.rules.iter().flat_map(|rule| rule.matches.iter().map(move |matched| (rule, matched)));
+    matches.flat_map(|(rule, matched)| routes_of_match(rule, matched)).collect()
 }
 
-fn route(rule: &HttpRule, matched: &HttpMatch) -> Route {
+fn routes_of_match(rule: &HttpRule, matched: &HttpMatch) -> Vec<Route> {
+    let without_policy = RoutePolicy::default();
+    let policy = match &rule.action {
+        HttpAction::Forward(forward) => &forward.policy,
+        HttpAction::Redirect(_) | HttpAction::Respond(_) => &without_policy,
+    };
+    methods::apart(policy, matched, |policy| route(rule, matched, policy))
+}
+
+fn route(rule: &HttpRule, matched: &HttpMatch, policy: &RoutePolicy) -> Route {
     let HttpRule { name, matches: _, action, request_headers, response_headers, fault, cors, documents } = rule;
     let mut route = Route {
         name: name.as_deref().unwrap_or_default().to_owned(),
@@ -60,7 +70,7 @@ fn route(rule: &HttpRule, matched: &HttpMatch) -> Route {
                 request_headers.insert(0, &only.request_headers);
                 response_headers.insert(0, &only.response_headers);
             }
-            Action::Route(forward_action(forward, matched))
+            Action::Route(forward_action(forward, matched, policy))
         }
         HttpAction::Redirect(redirect) => Action::Redirect(redirect_action(redirect, matched)),
         HttpAction::Respond(response) => Action::DirectResponse(direct_response(response)),
@@ -77,8 +87,8 @@ fn per_filter_config(fault: Option<Any>, cors: Option<Any>) -> BTreeMap<String, 
     configs.into_iter().filter_map(|(name, config)| Some((name.to_owned(), config?))).collect()
 }
 
-fn forward_action(forward: &HttpForward, matched: &HttpMatch) -> RouteAction {
-    let HttpForward { destinations, rewrite, policy, hash_keys, mirrors } = forward;
+fn forward_action(forward: &HttpForward, matched: &HttpMatch, policy: &RoutePolicy) -> RouteAction {
+    let HttpForward { destinations, rewrite, policy: _, hash_keys, mirrors } = forward;
     let leads_to_one = destinations.len() == 1;
     let mut action = action(policy, leads_to_one && !hash_keys.is_empty());
     action.hash_policy = hash_keys.iter().map(hash::compile).collect();

@@ -31,7 +31,7 @@ pub use load_balancer::{
 };
 pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel, ZoneAware};
 pub use outlier_detection::OutlierDetection;
-pub use route::{Retry, RoutePolicy, SAFE_RETRY_ON};
+pub use route::{IDEMPOTENT_METHODS, Repeats, Retry, RoutePolicy, SAFE_RETRY_ON, is_grpc_condition, is_safe_condition};
 pub use routing::Routing;
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 

@@ -23,6 +23,28 @@ impl Default for RoutePolicy {
     }
 }
 
+impl RoutePolicy {
+    /// What holds for requests of other methods than [`IDEMPOTENT_METHODS`], where that is another policy: nothing
+    /// repeats them that is for idempotent requests alone.
+    pub fn for_other_methods(&self) -> Option<Self> {
+        let retry = self.retry.as_ref()?.for_other_methods()?;
+        Some(Self { retry: Some(retry), ..self.clone() })
+    }
+}
+
+/// Which requests may be sent again although an endpoint may have acted on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Repeats {
+    /// Those whose repetition changes nothing: [`IDEMPOTENT_METHODS`].
+    #[default]
+    Idempotent,
+    /// All of them: somebody asked for it.
+    Any,
+}
+
+/// The methods of requests that mean the same once and twice (RFC 9110, 9.2.2).
+pub const IDEMPOTENT_METHODS: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
+
 /// When and how a request is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Retry {
@@ -36,6 +58,8 @@ pub struct Retry {
     pub retry_on: Vec<Arc<str>>,
     /// Statuses that the condition `retriable-status-codes` stands for.
     pub retriable_status_codes: Vec<u32>,
+    /// Which requests are tried again under conditions that are met after an endpoint may have acted on them.
+    pub repeats: Repeats,
     /// The base of the exponential back-off; absent = Envoy's 25 ms.
     pub back_off_base: Option<Duration>,
     /// Whether to avoid the endpoints already tried.
@@ -52,6 +76,7 @@ impl Default for Retry {
             per_try_idle_timeout: None,
             retry_on: SAFE_RETRY_ON.iter().map(|&condition| condition.into()).collect(),
             retriable_status_codes: Vec::new(),
+            repeats: Repeats::Idempotent,
             back_off_base: None,
             avoid_previous_hosts: true,
             retry_remote_localities: false,
@@ -59,5 +84,42 @@ impl Default for Retry {
     }
 }
 
-/// The conditions under which no endpoint can have acted on the request, so that any request may be repeated.
+impl Retry {
+    /// What holds for requests that are not idempotent, where that is something else. Without conditions nothing is
+    /// tried again, and what is said of each try still holds.
+    fn for_other_methods(&self) -> Option<Self> {
+        match self.repeats {
+            Repeats::Any => return None,
+            Repeats::Idempotent if !self.retry_on.iter().any(|condition| is_for_idempotent(condition)) => return None,
+            Repeats::Idempotent => {}
+        }
+        let mut retry = self.clone();
+        retry.retry_on.retain(|condition| !is_for_idempotent(condition));
+        retry.retriable_status_codes.clear();
+        Some(retry)
+    }
+}
+
+/// What is retried unless something is said: no endpoint can have acted on the request, so any may be repeated.
 pub const SAFE_RETRY_ON: [&str; 3] = ["connect-failure", "refused-stream", "reset-before-request"];
+
+/// Further conditions under which no endpoint can have acted on the request.
+const ALSO_SAFE: [&str; 2] = ["envoy-ratelimited", "http3-post-connect-failure"];
+
+/// Statuses of gRPC, which only gRPC calls end with. Whoever names one speaks of calls, all of which are POST: that is
+/// asking for them to be repeated.
+const GRPC_CONDITIONS: [&str; 5] = ["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"];
+
+/// Whether a condition is met before an endpoint can have acted on the request.
+pub fn is_safe_condition(condition: &str) -> bool {
+    SAFE_RETRY_ON.contains(&condition) || ALSO_SAFE.contains(&condition)
+}
+
+/// Whether only gRPC calls meet a condition.
+pub fn is_grpc_condition(condition: &str) -> bool {
+    GRPC_CONDITIONS.contains(&condition)
+}
+
+fn is_for_idempotent(condition: &str) -> bool {
+    !is_safe_condition(condition) && !is_grpc_condition(condition)
+}

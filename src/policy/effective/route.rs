@@ -6,7 +6,7 @@ use super::super::document::{
     scalar::Span,
     settings::{self},
 };
-use crate::model::policy::Retry;
+use crate::model::policy::{Repeats, Retry};
 
 /// How long something may take; zero = as long as it likes.
 pub(in crate::policy) fn limit(written: Option<Span>) -> Option<Duration> {
@@ -27,6 +27,10 @@ pub(super) fn retry(written: Option<&settings::Retries>) -> Option<Retry> {
         per_try_idle_timeout: limit(written.per_try_idle_timeout),
         retry_on,
         retriable_status_codes,
+        repeats: match written.non_idempotent {
+            Some(true) => Repeats::Any,
+            Some(false) | None => Repeats::Idempotent,
+        },
         back_off_base: written.backoff.map(|backoff| backoff.0),
         avoid_previous_hosts: written.retry_ignore_previous_hosts.unwrap_or(default.avoid_previous_hosts),
         retry_remote_localities: written.retry_remote_localities.unwrap_or(default.retry_remote_localities),

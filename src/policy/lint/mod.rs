@@ -79,6 +79,7 @@ pub const LINTS: &[Lint] = &[
     on_services("passthrough", "PASSTHROUGH, which uses no endpoint of discovery"),
     on_services("retries-exceed-timeout", "retries that the request's timeout leaves no time for"),
     on_services("retry-non-idempotent", "retry conditions that can repeat a request which was acted on"),
+    on_services("retry-of-no-request", "retry conditions that no request of the port is repeated for"),
     on_services("retry-without-budget", "retries of overload without a limit on retries"),
     on_services("shadowed", "a document whose every field is overridden, wherever it applies"),
     on_services("shadowed-routes", "a second document of routing for a host, which has no say"),

@@ -3,26 +3,33 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{super::document::scalar::Span, findings::Findings, target::Target};
-use crate::model::policy::{Retry, RoutePolicy, SAFE_RETRY_ON, UNLIMITED};
-
-/// Conditions that are met before an endpoint can have acted on the request, beside [`SAFE_RETRY_ON`].
-const ALSO_SAFE: [&str; 2] = ["envoy-ratelimited", "http3-post-connect-failure"];
+use crate::model::{
+    Protocol,
+    policy::{Repeats, Retry, RoutePolicy, SAFE_RETRY_ON, UNLIMITED, is_grpc_condition, is_safe_condition},
+};
 
 pub(super) fn check(target: &Target<'_>, findings: &mut Findings) {
     let Some(retry) = target.policy.route.retry.as_ref().filter(|_| target.port.protocol.is_http()) else { return };
     exceed_timeout(target, findings);
     let unsafe_conditions = unsafe_conditions(retry);
-    if let Some(condition) = unsafe_conditions.first() {
-        non_idempotent(target, condition, findings);
-        without_budget(target, retry, findings);
+    if unsafe_conditions.is_empty() {
+        return;
+    }
+    without_budget(target, retry, findings);
+    // Whoever writes `nonIdempotent` has decided.
+    if retry.repeats == Repeats::Idempotent {
+        match unsafe_conditions.iter().find(|condition| is_grpc_condition(condition)) {
+            Some(condition) => repeated_calls(target, condition, findings),
+            None if target.port.protocol == Protocol::Grpc => of_no_call(target, &unsafe_conditions[0], findings),
+            None => {}
+        }
     }
 }
 
 /// Conditions under which an endpoint may have acted on the request, or said that it is overloaded.
 pub(super) fn unsafe_conditions(retry: &Retry) -> Vec<String> {
     let conditions = retry.retry_on.iter().filter(|condition| {
-        !SAFE_RETRY_ON.contains(&&***condition)
-            && !ALSO_SAFE.contains(&&***condition)
+        !is_safe_condition(condition)
             // Without codes it stands for nothing.
             && (&***condition != "retriable-status-codes" || !retry.retriable_status_codes.is_empty())
     });
@@ -71,13 +78,26 @@ pub(super) fn exceeding(what: &dyn Display, policy: &RoutePolicy) -> Option<(Str
     Some((message, remedy))
 }
 
-fn non_idempotent(target: &Target<'_>, condition: &str, findings: &mut Findings) {
+fn repeated_calls(target: &Target<'_>, condition: &str, findings: &mut Findings) {
     let Some(said) = target.said("retries.retryOn") else { return };
     target.warn("retry-non-idempotent", said, findings, || {
         let message = format!(
-            "`{condition}` repeats requests to {target} that an endpoint may have acted on: a POST can happen twice"
+            "`{condition}` repeats gRPC calls to {target} that an endpoint may have acted on: a call can happen twice"
         );
-        (message, format!("keep to `{}`, which is safe for any request", SAFE_RETRY_ON.join(",")))
+        let remedy = format!(
+            "keep to `{}`, which is safe for any call, or write `nonIdempotent: true` where each may happen twice",
+            SAFE_RETRY_ON.join(",")
+        );
+        (message, remedy)
+    });
+}
+
+fn of_no_call(target: &Target<'_>, condition: &str, findings: &mut Findings) {
+    let Some(said) = target.said("retries.retryOn") else { return };
+    target.warn("retry-of-no-request", said, findings, || {
+        let message = format!("`{condition}` is for idempotent requests, and every gRPC call to {target} is a POST");
+        let remedy = "write gRPC's own conditions, for example `unavailable`, or `nonIdempotent: true`";
+        (message, remedy.into())
     });
 }
 

@@ -30,6 +30,14 @@ settings! {
         /// - envoy: `retry_policy.retry_on`, `retry_policy.retriable_status_codes`
         /// - example: `connect-failure,refused-stream,503`
         retry_on: RetryOn,
+        /// Whether a request that is not idempotent (POST, PATCH) is repeated too where an endpoint may have acted on
+        /// it. Without this, conditions such as `5xx`, `reset` and status codes are for GET, HEAD, OPTIONS, TRACE, PUT
+        /// and DELETE alone; those that are met before an endpoint has the request are for every request. gRPC's
+        /// conditions (`unavailable`) need no more asking: all of its calls are POST.
+        ///
+        /// - default: `false`
+        /// - envoy: one route, or two by `match.headers` of `:method`
+        non_idempotent: bool,
         /// Avoid endpoints already tried.
         ///
         /// - default: `true`

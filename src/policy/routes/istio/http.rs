@@ -12,7 +12,7 @@ use crate::{
     model::{
         Decimal,
         policy::{
-            Retry, RoutePolicy,
+            Repeats, Retry, RoutePolicy,
             routing::{
                 Cors, DirectResponse, Fault, FaultAbort, FaultDelay, FaultStatus, HeaderChanges, HeaderMatch,
                 HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, Mirror, PathMatch,
@@ -413,9 +413,10 @@ fn cors(policy: &CorsPolicy) -> Cors {
 const ISTIO_RETRY_ON: [&str; 5] =
     ["connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes"];
 
-/// Istio's retry of a route whose document says nothing of retries.
+/// Istio's retry of a route whose document says nothing of retries. It asks for no method.
 fn istio_retry() -> Retry {
-    Retry { retry_on: ISTIO_RETRY_ON.iter().map(|&condition| condition.into()).collect(), ..Retry::default() }
+    let retry_on = ISTIO_RETRY_ON.iter().map(|&condition| condition.into()).collect();
+    Retry { retry_on, repeats: Repeats::Any, ..Retry::default() }
 }
 
 /// A block of retries: what it leaves out is Istio's default, and no attempts are no retries.
