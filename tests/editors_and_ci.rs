@@ -1,0 +1,198 @@
+//! What a policy's author sees before anything runs: a real YAML language server with our schema, a real pre-commit with
+//! our hook, and the commands of the CI example, each on documents that are right and on some that are not.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
+
+mod support;
+
+use std::{
+    env, fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::LazyLock,
+};
+
+use chancery::schema;
+use serde_json::{Value, json};
+use support::goldens;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Real tools, installed once; a missing one is a failure that says how to get it.
+static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let installed = Command::new(Path::new(ROOT).join("scripts/install-clients")).status().unwrap();
+    assert!(installed.success(), "scripts/install-clients says what is missing");
+    Path::new(ROOT).join(".tools")
+});
+
+/// Asks a language server about documents.
+fn language_server(cases: &Value) -> Vec<Value> {
+    LazyLock::force(&TOOLS);
+    let mut process = Command::new("node")
+        .arg(Path::new(ROOT).join("tests/clients/yaml_language_server.cjs"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    process.stdin.take().unwrap().write_all(cases.to_string().as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn schema_file(folder: &Path, name: &str, schema: &Value) -> String {
+    let path = folder.join(name);
+    fs::write(&path, schema.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_editor_marks_nothing_in_any_golden() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = schema_file(folder.path(), "policy.json", &schema::of_policy_file());
+    let snapshot = schema_file(folder.path(), "snapshot.json", &schema::of(schema::Kind::find("Snapshot").unwrap()));
+    let mut cases = Vec::new();
+    for input in goldens::inputs() {
+        cases.push((format!("{}, services", input.name), json!({ "schema": snapshot, "text": input.services })));
+        for text in input.policies.split("\n---\n").filter(|text| text.contains("kind:")) {
+            cases.push((format!("{}:\n{text}", input.name), json!({ "schema": policy, "text": text })));
+        }
+    }
+    let asked: Vec<&Value> = cases.iter().map(|(_, case)| case).collect();
+    let answers = language_server(&json!(asked));
+    assert_eq!(answers.len(), cases.len());
+    let marked: Vec<String> = cases
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| answer["problems"] != json!([]))
+        .map(|((name, _), answer)| format!("{name}\n{}", answer["problems"]))
+        .collect();
+    assert!(marked.is_empty(), "{} of {} documents are marked:\n{}", marked.len(), cases.len(), marked.join("\n\n"));
+}
+
+#[test]
+fn an_editor_marks_what_is_misspelt_and_completes_with_documentation() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = schema_file(folder.path(), "policy.json", &schema::of_policy_file());
+    let text = "apiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: { name: a }\nspec:\n  target: { service: orders }\n  connectionPool:\n    tcp:\n      maxConections: 5\n      ";
+    let complete = json!({ "line": 8, "character": 6 });
+    let answers = language_server(&json!([{ "schema": policy, "text": text, "complete": complete }]));
+    let problems = answers[0]["problems"].to_string();
+    assert!(problems.contains("maxConections"), "{problems}");
+    let items = answers[0]["items"].as_array().unwrap();
+    let offered = items.iter().find(|item| item["label"] == "connectTimeout").unwrap_or_else(|| panic!("{items:?}"));
+    assert!(offered["documentation"].as_str().unwrap().contains("10 s"), "{offered}");
+}
+
+/// A repository of policies as the examples assume it, under git.
+fn repository(policies: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh");
+    fs::create_dir_all(mesh.join("policies")).unwrap();
+    let example = Path::new(ROOT).join("examples/first-policy");
+    for file in ["chancery.yaml", "services.yaml"] {
+        fs::copy(example.join(file), mesh.join(file)).unwrap();
+    }
+    fs::write(mesh.join("policies/orders.yaml"), policies).unwrap();
+    git(folder.path(), &["init", "--quiet"]);
+    git(folder.path(), &["add", "."]);
+    folder
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// `PATH` with the chancery under test before all others.
+fn path() -> std::ffi::OsString {
+    let binary = Path::new(env!("CARGO_BIN_EXE_chancery")).parent().unwrap().to_path_buf();
+    env::join_paths([binary].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap()))).unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+const RIGHT: &str = "apiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: { name: orders }\n\
+    spec: { target: { service: orders }, timeout: 2s }\n";
+
+#[test]
+fn the_commands_of_the_workflow_pass_what_is_right_and_fail_what_is_not() {
+    let workflow = fs::read_to_string(Path::new(ROOT).join("examples/ci/validate.yaml")).unwrap();
+    let commands: Vec<&str> = workflow
+        .lines()
+        .filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("run: "))
+        .filter(|command| command.starts_with("chancery "))
+        .collect();
+    let [annotate, scan] = commands[..] else { panic!("the workflow has other commands: {commands:?}") };
+    let run = |folder: &Path, command: &str| {
+        Command::new("bash").args(["-e", "-c", command]).current_dir(folder).env("PATH", path()).output().unwrap()
+    };
+    let sarif = |folder: &Path| -> Value {
+        serde_json::from_str(&fs::read_to_string(folder.join("chancery.sarif")).unwrap()).unwrap()
+    };
+
+    let right = repository(RIGHT);
+    let output = run(right.path(), annotate);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(run(right.path(), scan).status.success());
+    assert_eq!(sarif(right.path())["version"], "2.1.0");
+
+    let wrong = repository(&RIGHT.replace("timeout", "timout"));
+    let output = run(wrong.path(), annotate);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output);
+    assert!(said.contains("::error file=mesh/policies/orders.yaml,line=4,col=38"), "{said}");
+    assert!(said.contains("did you mean `timeout`"), "{said}");
+    // The page is written although there are errors: the job has failed already.
+    assert!(run(wrong.path(), scan).status.success());
+    let result = &sarif(wrong.path())["runs"][0]["results"][0];
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&json!("mesh/policies/orders.yaml"), &json!(4))
+    );
+}
+
+#[test]
+fn the_hook_runs_in_a_real_pre_commit() {
+    let hooks = tempfile::tempdir().unwrap();
+    fs::copy(Path::new(ROOT).join(".pre-commit-hooks.yaml"), hooks.path().join(".pre-commit-hooks.yaml")).unwrap();
+    git(hooks.path(), &["init", "--quiet"]);
+    git(hooks.path(), &["add", "."]);
+    git(hooks.path(), &["commit", "--quiet", "-m", "hooks"]);
+    let revision = git(hooks.path(), &["rev-parse", "HEAD"]);
+
+    let example = fs::read_to_string(Path::new(ROOT).join("examples/ci/.pre-commit-config.yaml")).unwrap();
+    let line = |line: &str| match line.trim_start_matches([' ', '-']).split(' ').next() {
+        Some("repo:") => format!("  - repo: {}", hooks.path().display()),
+        Some("rev:") => format!("    rev: {revision}"),
+        _ => line.to_owned(),
+    };
+    let config: String = example.lines().map(|text| line(text) + "\n").collect();
+    let home = tempfile::tempdir().unwrap();
+    let run = |policies: &str| {
+        let folder = repository(policies);
+        fs::write(folder.path().join(".pre-commit-config.yaml"), &config).unwrap();
+        git(folder.path(), &["add", "."]);
+        Command::new(TOOLS.join("python/bin/pre-commit"))
+            .args(["run", "--all-files", "--verbose"])
+            .current_dir(folder.path())
+            .env("PATH", path())
+            .env("PRE_COMMIT_HOME", home.path())
+            .output()
+            .unwrap()
+    };
+    let output = run(RIGHT);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("chancery validate"), "{}", text(&output));
+    let output = run(&RIGHT.replace("timeout", "timout"));
+    assert!(!output.status.success() && text(&output).contains("did you mean `timeout`"), "{}", text(&output));
+}
