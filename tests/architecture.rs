@@ -60,6 +60,7 @@ const PURE: &[&str] = &[
     "schema",
     "control/world.rs",
     "control/by_namespace.rs",
+    "control/entries.rs",
     "xds/session.rs",
     "xds/subscription.rs",
     "control/settle.rs",

@@ -97,7 +97,8 @@ fn with_marker(services: &str, state: u32) -> String {
         "  - name: marker\n    ports: [ {{ name: http, port: 80, protocol: http }} ]\n    \
          endpoints: [ {{ address: 127.0.0.1, weight: {state} }} ]\n"
     );
-    services.replacen("services:\n", &format!("services:\n{marker}"), 1)
+    let services = services.replacen("services: []", "services:", 1);
+    format!("{}\n", services.trim_end()).replacen("services:\n", &format!("services:\n{marker}"), 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -200,6 +200,17 @@ fn others(text: &str) -> Vec<String> {
         "https",
         "FORWARD",
         "PROTOCOL_HTTPS",
+        "DNS",
+        "STATIC",
+        "NONE",
+        "DNS_ROUND_ROBIN",
+        "GRPC",
+        "MESH_EXTERNAL",
+        "MESH_INTERNAL",
+        "HTTPS",
+        "eu/eu-3",
+        "10.0.0.77",
+        "127.0.0.7",
     ];
     let mut others: Vec<String> = Vec::new();
     match text {
@@ -267,9 +278,10 @@ const CONDITIONS: [&str; 8] = [
     "spec.parentRefs[",
 ];
 
-/// Whether a field is such a condition, or the name of a subset or the port of an entry.
+/// Whether a field is such a condition, or the name of a subset or a port, or the port of an entry.
 fn is_condition(field: &str) -> bool {
-    let is_name = field.starts_with("spec.subsets[") && field.ends_with("].name");
+    let is_name =
+        ["spec.subsets[", "spec.ports["].iter().any(|list| field.starts_with(list)) && field.ends_with("].name");
     let is_port = field.contains(".portLevelSettings[") && field.ends_with(".port.number");
     is_name
         || is_port
@@ -301,6 +313,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "istio-routes-fault: VirtualService/shop/reviews spec.http[2].fault.abort.httpStatus: 500",
         "of no request, as the case shows",
     ),
+    ("ServiceEntry/mirrors spec.resolution: DNS", "its endpoints are several names, which leaves no other"),
+    ("/geo spec.", "the same is said in two documents"),
     ("spec.outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 

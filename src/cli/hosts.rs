@@ -6,7 +6,11 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{Outcome, inputs, node::NodeArgs, output};
-use crate::{compile::own_addresses, model::Port};
+use crate::{
+    compile::own_addresses,
+    model::{ClusterName, Port},
+    resources::ResourceType,
+};
 
 /// Print /etc/hosts lines: the services' own addresses and all their names
 #[derive(Debug, Args)]
@@ -24,14 +28,18 @@ pub struct Hosts {
 impl Hosts {
     pub fn run(self) -> Result<Outcome> {
         let proxy = self.node.proxy()?;
-        let Some(world) = inputs::load_or_explain(&self.config)? else { return Ok(Outcome::Problems) };
-        let own = world.grouping().group_of(&proxy).own;
+        let Some(mut world) = inputs::load_or_explain(&self.config)? else { return Ok(Outcome::Problems) };
+        let group = world.grouping().group_of(&proxy);
+        let snapshot = world.compile(&group).snapshot;
+        let listeners = &snapshot.sets()[ResourceType::Listener];
         let mut lines = String::new();
         for (name, address) in own_addresses(world.catalog(), &world.mesh().addresses) {
             let Some(entry) = world.catalog().get(name.as_str()) else { continue };
             // Only where a listener stands at the address: a name must not lead to where nobody listens.
-            let has_listener = |port: &Port| port.listen.is_none() && world.mesh().gives_listener(port);
-            if own.as_ref() == Some(&name) || !entry.service.ports.iter().any(has_listener) {
+            let listener = |port: &Port| ClusterName { service: name.clone(), port: port.number, subset: None };
+            let has_listener =
+                |port: &Port| port.listen.is_none() && listeners.get(&listener(port).to_string()).is_some();
+            if !entry.service.ports.iter().any(has_listener) {
                 continue;
             }
             write!(lines, "{address} {name}")?;

@@ -158,9 +158,12 @@ fn human(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> String {
             writeln!(text, "routes of {}:{}, of which the first that matches counts", entry.service.name, port.number);
         section(&mut text, &crate::policy::why::of_routes(port, routes));
     }
-    for (title, stated) in
-        [("subsets", &why.subsets), ("sent to this workload because of", &why.scope), ("of the whole mesh", &why.mesh)]
-    {
+    for (title, stated) in [
+        ("subsets", &why.subsets),
+        ("as a document defines the service", &why.definition),
+        ("sent to this workload because of", &why.scope),
+        ("of the whole mesh", &why.mesh),
+    ] {
         if !stated.is_empty() {
             let _ = writeln!(text, "{title}");
             section(&mut text, &stated.iter().flat_map(|stated| stated.settings()).collect::<Vec<_>>());

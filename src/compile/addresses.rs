@@ -1,7 +1,7 @@
 //! A service's own address: the same on every replica and after every restart.
 //!
 //! It is picked by a hash of the name; of two that collide, the later by name takes the next free one. The first and
-//! last address of the range stay free.
+//! last address of the range stay free. A wildcard has none: nobody can look it up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,8 @@ pub fn own_addresses(catalog: &Catalog, range: &AddressRange) -> BTreeMap<Servic
     let usable = (1_u64 << (32 - u32::from(prefix))) - 2;
     let mut taken = BTreeSet::new();
     let mut addresses = BTreeMap::new();
-    for (name, _) in catalog.iter().take(usize::try_from(usable).unwrap_or(usize::MAX)) {
+    let names = catalog.iter().map(|(name, _)| name).filter(|name| !name.is_wildcard());
+    for name in names.take(usize::try_from(usable).unwrap_or(usize::MAX)) {
         let mut slot = xxh3_64(name.as_str().as_bytes()) % usable;
         while !taken.insert(slot) {
             slot = (slot + 1) % usable;

@@ -12,6 +12,7 @@
 
 mod asked;
 mod by_namespace;
+mod entries;
 mod metrics;
 mod settle;
 mod status;

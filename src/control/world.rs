@@ -24,13 +24,16 @@ use crate::{
 use super::{
     asked::{Asked, names_of},
     by_namespace::ByNamespace,
+    entries::Entries,
     status::Work,
 };
 
 /// The facts, and everything kept of what was derived from them.
 #[derive(Debug, Default)]
 pub struct World {
+    /// The services of discovery and of documents.
     catalog: Catalog,
+    entries: Entries,
     policies: Arc<PolicySet>,
     mesh: Arc<MeshSettings>,
     grouping: Arc<Grouping>,
@@ -40,7 +43,7 @@ pub struct World {
     services_resolved: u64,
 }
 
-/// What policies mean for each service, as one kind of client sees it.
+/// What policies mean for each service that one kind of client sees.
 #[derive(Debug, Default)]
 struct View {
     policies: OrdMap<ServiceName, Arc<ServicePolicy>>,
@@ -50,8 +53,9 @@ struct View {
 }
 
 impl World {
-    /// Takes the latest facts. What did not change is kept.
-    pub fn update(&mut self, catalog: Catalog, policies: Arc<PolicySet>) {
+    /// Takes the latest facts: what discovery knows, and what documents say. What did not change is kept.
+    pub fn update(&mut self, discovered: Catalog, policies: Arc<PolicySet>) {
+        let catalog = self.entries.merge(discovered, &policies);
         let redefined = redefined_services(&self.catalog, &catalog);
         let touched = policies.touched_since(&self.policies);
         let mesh = policies.mesh();
@@ -107,10 +111,11 @@ impl World {
         self.compiler.compile(group, &input)
     }
 
-    /// Contradictions between documents that arose only because of the services there are: reported, while the
-    /// document first by name counts.
+    /// Contradictions between documents, and with discovery, that arose only because of the services there are: reported,
+    /// while discovery, or the document first by name counts.
     pub fn problems(&mut self) -> Vec<Diagnostic> {
         let mut problems: BTreeSet<Diagnostic> = self.by_namespace.problems().cloned().collect();
+        problems.extend(self.entries.problems(&self.policies));
         for client in self.views_for_problems() {
             problems.extend(self.view(&client).problems.values().flatten().cloned());
         }
@@ -203,7 +208,7 @@ impl View {
     ) -> u64 {
         let mut resolved = 0;
         for name in stale {
-            let Some(entry) = catalog.get(name.as_str()) else {
+            let Some(entry) = catalog.get(name.as_str()).filter(|entry| client.sees(&entry.service)) else {
                 self.policies.remove(name);
                 self.problems.remove(name);
                 self.asked.set(name, BTreeSet::new());

@@ -97,6 +97,19 @@ name! {
     SubsetName
 }
 
+impl ServiceName {
+    /// The name of a service that is called by a host: a name, or a wildcard `*.example.com` for every name below it.
+    pub fn of_host(host: &str) -> Result<Self, NameError> {
+        let rest = host.strip_prefix('*').map_or(host, |rest| rest.strip_prefix('.').unwrap_or(rest));
+        check(rest).map(|()| Self(host.into()))
+    }
+
+    /// Whether it stands for every name with an ending, and is no name that can be looked up.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with('*')
+    }
+}
+
 /// The name of an xDS resource, exactly as a client subscribes to it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceName(Arc<str>);
@@ -170,6 +183,14 @@ mod tests {
         assert_eq!(ServiceName::new("a:80"), Err(NameError::Character { found: ':' }));
         assert_eq!(ServiceName::new("-a"), Err(NameError::Edge));
         assert_eq!(ServiceName::new(&"a".repeat(254)), Err(NameError::TooLong(254)));
+    }
+
+    #[test]
+    fn a_service_called_by_a_host_may_be_a_wildcard() {
+        let name = |host| ServiceName::of_host(host).map(|name| (name.to_string(), name.is_wildcard()));
+        assert_eq!(name("*.example.com"), Ok(("*.example.com".to_owned(), true)));
+        assert_eq!(name("example.com"), Ok(("example.com".to_owned(), false)));
+        assert_eq!((name("*"), name("a.*.b")), (Err(NameError::Empty), Err(NameError::Character { found: '*' })));
     }
 
     #[test]

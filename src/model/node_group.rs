@@ -16,7 +16,7 @@ use super::{
     namespace::Namespaces,
     pattern::NamePattern,
     proxy::{ClientKind, Proxy},
-    service::Labels,
+    service::{Labels, Service},
 };
 
 /// The facts that decide what a proxy is served.
@@ -59,6 +59,13 @@ pub struct ClientView {
     pub namespace: Option<Arc<str>>,
     /// The label selectors of rules (`sourceLabels`) that match it.
     pub labels: BTreeSet<Labels>,
+}
+
+impl ClientView {
+    /// Whether it may know of a service.
+    pub fn sees(&self, service: &Service) -> bool {
+        service.visibility.includes(self.namespace.as_deref())
+    }
 }
 
 /// Which facts about a proxy distinguish anything, given the present policies and services.

@@ -27,7 +27,8 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
             Body::DestinationRule(rule) => destination_rule(document, rule, catalog),
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
             Body::VirtualService(service) => virtual_service(document, service, catalog),
-            Body::Mesh(_) => Vec::new(),
+            // An entry is a service itself.
+            Body::ServiceEntry(_) | Body::Mesh(_) => Vec::new(),
         })
         .collect()
 }

@@ -51,7 +51,7 @@ impl Rule {
     fn rule(&self) -> &DestinationRule {
         match &self.document.body {
             Body::DestinationRule(rule) => rule,
-            Body::TrafficPolicy(_) | Body::VirtualService(_) | Body::Dependencies(_) | Body::Mesh(_) => {
+            _ => {
                 unreachable!("`Rule::new` takes DestinationRules only")
             }
         }

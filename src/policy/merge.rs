@@ -24,6 +24,8 @@ pub struct Rank {
 /// By what the service is found, the most specific first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TargetRank {
+    /// The ServiceEntry that defines it.
+    Entry,
     /// A TrafficPolicy that names it.
     Name,
     /// What the DestinationRules come to.

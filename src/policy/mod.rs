@@ -14,6 +14,7 @@ mod cluster_lints;
 mod defaults;
 pub mod document;
 mod effective;
+mod entries;
 mod istio;
 mod leaves;
 pub mod library;

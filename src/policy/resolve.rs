@@ -8,6 +8,7 @@ use std::{
 use super::{
     document::{Document, DocumentId},
     effective::effective,
+    entries::Entry,
     istio::{self, Rule},
     leaves,
     merge::{Merged, merge},
@@ -32,6 +33,8 @@ pub struct NamespaceAnswer {
     pub rules: Vec<DocumentId>,
     /// The VirtualService that routes it, and the namespace where that has rules for its clients alone.
     pub routes: Option<(DocumentId, Option<Arc<str>>)>,
+    /// Whether they know of it at all.
+    pub visible: bool,
 }
 
 /// A service's policy, and what had to be decided arbitrarily.
@@ -53,11 +56,11 @@ impl PolicySet {
         let candidates = self.candidates(service, view);
         let subsets = candidates.subsets();
         let mut resolved = Resolved::default();
-        let mut services = Services::new(catalog);
+        let mut services = Services::new(catalog, view);
         let routes = by_virtual_services(self, service, view, &mut services);
         let mut problems: BTreeSet<Diagnostic> = routes.problems.into_iter().collect();
         for port in &service.ports {
-            let mut shaped_host: BTreeSet<Arc<str>> = BTreeSet::new();
+            let mut shaped_host: BTreeSet<Arc<str>> = candidates.definitions().map(Into::into).collect();
             let mut shaped_route: BTreeSet<Arc<str>> = BTreeSet::new();
             for subset in std::iter::once(None).chain(subsets.keys().map(Some)) {
                 let merged = candidates.decide(port, subset);
@@ -98,7 +101,7 @@ impl PolicySet {
 
     /// The rules of each port with where they come from, and the documents of routing that have no say about the service.
     pub fn explain_routes(&self, service: &Service, view: &ClientView, catalog: &Catalog) -> ServiceRoutes {
-        by_virtual_services(self, service, view, &mut Services::new(catalog))
+        by_virtual_services(self, service, view, &mut Services::new(catalog, view))
     }
 
     /// Every namespace whose clients get another answer for a service than clients of a namespace that nothing names,
@@ -106,9 +109,11 @@ impl PolicySet {
     pub fn answers_by_namespace(&self, service: &Service) -> BTreeMap<Arc<str>, NamespaceAnswer> {
         let mut named = rule_choice::named_by(&self.rules, service);
         named.extend(self.virtual_services.namespaces_named_for(service));
+        named.extend(service.visibility.named().cloned());
         let answer = |namespace: Option<&str>| NamespaceAnswer {
             rules: rule_choice::answer(&self.rules, service, Client { namespace, root: self.root_namespace() }),
             routes: self.virtual_services.answer(service, namespace),
+            visible: service.visibility.includes(namespace),
         };
         let others = answer(None);
         let answers = named.into_iter().map(|namespace| (namespace.clone(), answer(Some(&namespace))));
@@ -125,6 +130,7 @@ impl PolicySet {
         Candidates {
             policies: self.policies_for(service, view).collect(),
             rules: rule_choice::applicable(&self.rules, service, self.client(view)),
+            entry: self.entries.defining(service),
         }
     }
 }
@@ -134,6 +140,8 @@ impl PolicySet {
 pub(super) struct Candidates<'a> {
     pub policies: Vec<&'a Policy>,
     pub rules: Vec<&'a Rule>,
+    /// What defines the service, where that is no source of discovery.
+    pub entry: Option<&'a Entry>,
 }
 
 /// A subset as a document defines it.
@@ -152,7 +160,17 @@ impl<'a> Candidates<'a> {
         let covering = self.policies.iter().filter(|policy| policy.covers(port, subset));
         let mut layers: Vec<_> = covering.map(|policy| policy.layer()).collect();
         layers.extend(istio::layer(&self.rules, port, subset));
-        merge(layers)
+        layers.extend(self.entry.and_then(Entry::layer));
+        let mut merged = merge(layers);
+        if let Some(entry) = self.entry {
+            entry.name_certificates(&mut merged);
+        }
+        merged
+    }
+
+    /// The names of the documents that define the service.
+    fn definitions(&self) -> impl Iterator<Item = String> {
+        self.entry.into_iter().flat_map(|entry| &entry.definitions).map(|(document, _)| document.name())
     }
 
     /// Whether no document has a say.

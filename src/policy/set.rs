@@ -13,6 +13,7 @@ use super::{
         settings::LoadBalancer,
         traffic_policy::{Clients, Pattern, Target},
     },
+    entries::{self, Entries},
     istio::{Rule, Rules},
     leaves::{Path, flatten},
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
@@ -20,7 +21,10 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    model::{ClientView, Labels, LocalityUse, MeshSettings, NamePattern, Scope, Service, SubsetName, service::Port},
+    model::{
+        CatalogEntry, ClientView, Labels, LocalityUse, MeshSettings, NamePattern, Scope, Service, ServiceName,
+        SubsetName, service::Port,
+    },
 };
 
 /// Every policy in force. Equal sets mean the same, wherever their documents stand.
@@ -32,6 +36,7 @@ pub struct PolicySet {
     wide: Vec<Policy>,
     pub(super) rules: Rules,
     pub(super) virtual_services: VirtualServices,
+    pub(super) entries: Entries,
     mesh: MeshSettings,
     dependencies: Arc<BTreeMap<NamePattern, Scope>>,
 }
@@ -50,6 +55,7 @@ impl PolicySet {
         let mut set = Self::default();
         let mut problems = Vec::new();
         let mut mesh: Option<Arc<Document>> = None;
+        let mut entries = Vec::new();
         for document in documents {
             if let Some(first) = set.documents.get(&document.id) {
                 let message = format!("{} is there twice", document.id);
@@ -68,6 +74,7 @@ impl PolicySet {
                 Body::TrafficPolicy(policy) => set.index(document, policy),
                 Body::DestinationRule(_) => set.rules.add(document),
                 Body::VirtualService(_) => set.virtual_services.add(document),
+                Body::ServiceEntry(_) => entries.push(document.clone()),
                 Body::Dependencies(dependencies) => set.depend(dependencies),
                 Body::Mesh(body) => match &mesh {
                     None => {
@@ -83,6 +90,9 @@ impl PolicySet {
             }
             set.documents.insert(document.id.clone(), document.clone());
         }
+        let (entries, differing) = Entries::of(&entries);
+        set.entries = entries;
+        problems.extend(differing);
         problems.extend(set.contradictions());
         (set, problems)
     }
@@ -100,6 +110,16 @@ impl PolicySet {
     /// The namespace whose documents are the defaults of the mesh.
     pub fn root_namespace(&self) -> &str {
         &self.mesh.root_namespace
+    }
+
+    /// The services that documents define, each under its name.
+    pub fn services(&self) -> BTreeMap<ServiceName, CatalogEntry> {
+        self.entries.services()
+    }
+
+    /// What to say of a service that documents define, where discovery has one of that name.
+    pub fn shadowed(&self, name: &ServiceName, discovered: &Service) -> Option<Diagnostic> {
+        self.entries.get(name).map(|entry| entry.shadowed_by(discovered))
     }
 
     /// What workloads call, as documents say: those of equal `workload` united.
@@ -228,7 +248,7 @@ impl Policy {
     pub fn traffic_policy(&self) -> &TrafficPolicy {
         match &self.document.body {
             Body::TrafficPolicy(policy) => policy,
-            Body::DestinationRule(_) | Body::VirtualService(_) | Body::Dependencies(_) | Body::Mesh(_) => {
+            _ => {
                 unreachable!("only TrafficPolicies are indexed here")
             }
         }
@@ -300,6 +320,7 @@ enum Selector {
     Target(Target),
     Rule(Rule),
     Routed(Routed),
+    Named(BTreeSet<ServiceName>),
     Everything,
 }
 
@@ -309,6 +330,7 @@ impl Selector {
             Body::TrafficPolicy(policy) => vec![Self::Target(policy.target.clone())],
             Body::DestinationRule(_) => Rule::new(document).map(Self::Rule).into_iter().collect(),
             Body::VirtualService(_) => Routed::all(document).into_iter().map(Self::Routed).collect(),
+            Body::ServiceEntry(_) => vec![Self::Named(entries::names_of(document))],
             // Mesh settings and scopes are compared as a whole; they are no part of a service's policy.
             Body::Dependencies(_) | Body::Mesh(_) => Vec::new(),
         }
@@ -327,6 +349,7 @@ impl Touched {
             Selector::Target(target) => targets(target, service),
             Selector::Rule(rule) => rule.matches(service),
             Selector::Routed(routed) => routed.host.can_mean(service),
+            Selector::Named(names) => names.contains(&service.name),
             Selector::Everything => true,
         })
     }

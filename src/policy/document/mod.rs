@@ -10,6 +10,7 @@ pub mod mesh;
 pub mod metadata;
 pub mod regex;
 pub mod scalar;
+pub mod service_entry;
 pub mod settings;
 pub mod traffic_policy;
 pub mod virtual_service;
@@ -20,8 +21,8 @@ use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
-    dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata, settings::Settings,
-    traffic_policy::TrafficPolicy, virtual_service::VirtualService,
+    dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata,
+    service_entry::ServiceEntry, settings::Settings, traffic_policy::TrafficPolicy, virtual_service::VirtualService,
 };
 use super::lint::{Silence, read_silences};
 use crate::{
@@ -69,7 +70,7 @@ const KINDS: &[Kind] = &[
     kind!(Mesh, CHANCERY, |_, _| Vec::new()),
     kind!(DestinationRule, ISTIO, destination_rule::check),
     kind!(VirtualService, ISTIO, virtual_service::check),
-    Kind { name: "ServiceEntry", versions: ISTIO, support: Support::NotYet },
+    kind!(ServiceEntry, ISTIO, service_entry::check),
     Kind { name: "Sidecar", versions: ISTIO, support: Support::NotYet },
     Kind { name: "HTTPRoute", versions: GATEWAY_API, support: Support::NotYet },
     Kind { name: "GRPCRoute", versions: GATEWAY_API, support: Support::NotYet },
@@ -136,6 +137,8 @@ pub enum Body {
     DestinationRule(Box<DestinationRule>),
     /// Istio's, of routes.
     VirtualService(Box<VirtualService>),
+    /// Istio's, of services that no source knows.
+    ServiceEntry(Box<ServiceEntry>),
     /// Which services a workload calls.
     Dependencies(Box<Dependencies>),
     /// Mesh-wide settings.

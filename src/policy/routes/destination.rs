@@ -65,6 +65,13 @@ impl<'a, 's> Destinations<'a, 's> {
     ) -> Result<Arc<Found>, NotThere> {
         let Some(entry) = host.find(self.services) else {
             let written = host.written.as_str();
+            if [written, host.full.as_str()].iter().any(|name| self.services.is_hidden(name)) {
+                return Err(NotThere {
+                    part: Part::Host,
+                    message: format!("`{written}` is not exported to clients that these rules are for"),
+                    remedy: Some("name their namespaces in the `exportTo` of its ServiceEntry".to_owned()),
+                });
+            }
             let nearest = self.services.nearest(written);
             return Err(NotThere {
                 part: Part::Host,

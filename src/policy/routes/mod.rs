@@ -29,7 +29,7 @@ use super::{document::Document, leaves::Path, merge::Leaf};
 use crate::{
     diagnostic::Diagnostic,
     model::{
-        Catalog, CatalogEntry,
+        Catalog, CatalogEntry, ClientView,
         policy::{
             Routing,
             routing::{HttpRule, HttpRules, TcpRule, TcpRules},
@@ -37,23 +37,29 @@ use crate::{
     },
 };
 
-/// The services there are, and a note of every host that was asked for.
+/// The services that a kind of client sees, and a note of every host that was asked for.
 #[derive(Debug)]
 pub(super) struct Services<'a> {
     catalog: &'a Catalog,
+    view: &'a ClientView,
     /// In lower case.
     pub asked: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Services<'a> {
-    pub fn new(catalog: &'a Catalog) -> Self {
-        Self { catalog, asked: BTreeSet::new() }
+    pub fn new(catalog: &'a Catalog, view: &'a ClientView) -> Self {
+        Self { catalog, view, asked: BTreeSet::new() }
     }
 
-    /// The service a host means.
+    /// The service a host means, where the client may know of it.
     pub fn find(&mut self, host: &str) -> Option<&'a CatalogEntry> {
         self.asked.insert(host.to_ascii_lowercase().into());
-        self.catalog.find(host)
+        self.catalog.find(host).filter(|entry| self.view.sees(&entry.service))
+    }
+
+    /// Whether a service has a host that the client may not know of.
+    pub fn is_hidden(&self, host: &str) -> bool {
+        self.catalog.find(host).is_some_and(|entry| !self.view.sees(&entry.service))
     }
 
     /// What to suggest for a host that no service has.

@@ -41,6 +41,8 @@ pub struct Why {
     pub subsets: Vec<Stated>,
     /// The rules of each port that has some, in order.
     pub routes: Vec<(Port, PortRoutes)>,
+    /// How a document defines the service, where no source of discovery does.
+    pub definition: Vec<Stated>,
     /// What of `Dependencies` makes the workload be sent this service.
     pub scope: Vec<Stated>,
     /// What the `Mesh` says.
@@ -134,6 +136,8 @@ impl PolicySet {
             Some((service.ports.iter().find(|port| port.number == number)?.clone(), routes))
         });
         let (scope, mut not_applied) = self.scope(service, proxy);
+        let (definition, hidden) = self.definition(service, view);
+        not_applied.extend(hidden);
         let unrouted = routed.not_applied.into_iter();
         not_applied.extend(unrouted.map(|(document, field, reason)| NotApplied { document, field, reason }));
         not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
@@ -144,7 +148,47 @@ impl PolicySet {
         not_applied.extend(nothing_counts(&targets, &not_applied));
         not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
         let subsets = defined_subsets(&candidates);
-        Why { targets, subsets, routes: routes.collect(), scope, mesh: self.mesh_settings(), not_applied }
+        Why { targets, subsets, routes: routes.collect(), definition, scope, mesh: self.mesh_settings(), not_applied }
+    }
+
+    /// What a ServiceEntry says of the service, where one defines it; and documents that define it in vain.
+    fn definition(&self, service: &Service, view: &ClientView) -> (Vec<Stated>, Vec<NotApplied>) {
+        let Some(entry) = self.entries.defining(service) else {
+            let shadowed = self.entries.get(&service.name).into_iter().flat_map(|entry| &entry.definitions);
+            let shadowed = shadowed.map(|(document, index)| NotApplied {
+                document: document.clone(),
+                field: format!("spec.hosts[{index}]"),
+                reason: format!("{} is a service of discovery, which counts", service.name),
+            });
+            return (Vec::new(), shadowed.collect());
+        };
+        if !view.sees(service) {
+            let hidden = NotApplied {
+                document: entry.document().clone(),
+                field: "spec.exportTo".to_owned(),
+                reason: format!("{} is not exported to the client's namespace: it is not sent", service.name),
+            };
+            return (Vec::new(), vec![hidden]);
+        }
+        let mut stated = Vec::new();
+        for (document, index) in &entry.definitions {
+            // Settings and whom it is for are told elsewhere; where it is, and what a port is called, has no effect.
+            let is_told = |field: &str| {
+                let own = format!("spec.hosts[{index}]");
+                let others = ["spec.hosts[", "spec.subjectAltNames", "spec.exportTo", "spec.location"];
+                let is_port_name = field.starts_with("spec.ports[") && field.ends_with("].name");
+                field == own || !(is_port_name || others.iter().any(|other| field.starts_with(other)))
+            };
+            let scalars = document.scalars("spec").into_iter().filter(|(field, _)| is_told(field));
+            stated.extend(scalars.map(|(field, text)| Stated {
+                setting: field.replacen("spec", "service", 1),
+                value: Value::String(text),
+                document: document.clone(),
+                field,
+                overrode: Vec::new(),
+            }));
+        }
+        (stated, Vec::new())
     }
 
     /// Because of which dependencies a proxy is sent the service, or else is not.
@@ -384,6 +428,7 @@ pub fn why_lost(path: &str, winner: &Decided, loser: &Overridden) -> String {
 
 fn target_words(rank: &TargetRank) -> &'static str {
     match rank {
+        TargetRank::Entry => "the ServiceEntry that defines the service",
         TargetRank::Name => "a service by name",
         TargetRank::DestinationRule => "a DestinationRule",
         TargetRank::Pattern(_) => "a pattern (the longer before the shorter)",

@@ -68,14 +68,15 @@ pub struct Overrode {
 }
 
 impl Why {
-    /// All settings: those of each port and subset, then subsets, routes, scope and mesh.
+    /// All settings: those of each port and subset, then subsets, routes, definition, scope and mesh.
     pub fn settings(&self) -> Vec<Setting> {
         let mut settings: Vec<Setting> = self.targets.iter().flat_map(TargetSettings::settings).collect();
         settings.extend(self.subsets.iter().flat_map(Stated::settings));
         for (port, routes) in &self.routes {
             settings.extend(of_routes(port, routes));
         }
-        settings.extend(self.scope.iter().chain(&self.mesh).flat_map(Stated::settings));
+        let stated = self.definition.iter().chain(&self.scope).chain(&self.mesh);
+        settings.extend(stated.flat_map(Stated::settings));
         settings
     }
 }
