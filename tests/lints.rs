@@ -115,6 +115,22 @@ fn one_policy_for_many_services_is_one_finding() {
 }
 
 #[test]
+fn what_becomes_of_sessions_on_a_draining_endpoint_depends_on_how_strict_they_are() {
+    let found = |strict: bool| {
+        let found = problems(&format!(
+            "services:\n  - name: carts\n    ports: [ {{ name: http, port: 80, protocol: http }} ]\n    \
+             endpoints: [ {{ address: 10.0.0.1 }}, {{ address: 10.0.0.2, health: draining }} ]\n---\n\
+             apiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: carts }}\nspec: {{ target: {{ \
+             service: carts }}, statefulSession: {{ header: {{ name: x-endpoint }}, strict: {strict} }} }}\n"
+        ));
+        assert_eq!(found.iter().map(|problem| problem.id).collect::<Vec<_>>(), ["sticky-on-draining"]);
+        found[0].message.clone()
+    };
+    assert!(found(false).ends_with("go elsewhere, and what only it knows of them is lost"));
+    assert!(found(true).ends_with("are answered with 503 for as long as clients name it"));
+}
+
+#[test]
 fn rules_of_routing_are_looked_at() {
     let services = "services:\n  - name: reviews\n    hosts: [ reviews.default.svc.cluster.local ]\n    \
                     ports: [ { name: http, port: 80, protocol: http } ]\n    endpoints: [ { address: 10.0.0.1 } ]";

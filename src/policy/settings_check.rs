@@ -1,5 +1,7 @@
 //! Values that are right one by one and wrong together: the same for every dialect.
 
+mod session;
+
 use std::time::Duration;
 
 use super::document::{
@@ -41,6 +43,9 @@ pub(super) fn check(settings: &Settings, path: &str, source: &yaml::Document) ->
     }
     if let Some(tls) = &settings.tls {
         check_tls(tls, &mut found);
+    }
+    if let Some(session) = &settings.stateful_session {
+        session::check(session, &mut found);
     }
     // Envoy takes nothing below.
     let too_short = |rate: Span| rate.0 <= Duration::from_millis(1);

@@ -1,5 +1,7 @@
 //! The smallest HTTP/1.1 client that keeps its connection: requests through a proxy or straight to a server.
 
+use std::collections::BTreeMap;
+
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -11,6 +13,8 @@ pub struct Connection {
     stream: BufReader<TcpStream>,
     /// Whether the server said it would close.
     pub closed: bool,
+    /// The headers of the last answer; names in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// Status and body.
@@ -24,7 +28,7 @@ impl Connection {
     pub async fn open(address: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), closed: false })
+        Ok(Self { stream: BufReader::new(stream), closed: false, headers: BTreeMap::new() })
     }
 
     /// `target` is a path, or a whole URL towards a proxy.
@@ -43,6 +47,7 @@ impl Connection {
         }
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| broken(&line))?;
         let mut length = 0;
+        self.headers.clear();
         loop {
             line.clear();
             self.stream.read_line(&mut line).await?;
@@ -54,6 +59,9 @@ impl Connection {
                 length = value.trim().parse().map_err(|_| broken(&header))?;
             }
             self.closed |= header == "connection: close";
+            if let Some((name, value)) = line.trim().split_once(':') {
+                self.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+            }
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).await?;

@@ -22,6 +22,7 @@ use crate::{
             ring_hash_lb_config,
         },
     },
+    proto::envoy::config::core::v3::{HealthStatus, HealthStatusSet},
 };
 
 /// Panic is always written: Envoy's own default of 50 % would send traffic to endpoints that discovery calls dead.
@@ -42,8 +43,16 @@ pub(super) fn common(policy: &EffectivePolicy, client: Awareness) -> CommonLbCon
     CommonLbConfig {
         healthy_panic_threshold: percent(policy.panic_threshold),
         locality_config_specifier: places,
+        override_host_status: policy.route.session.as_ref().map(|_| keeps_sessions()),
         ..Default::default()
     }
+}
+
+/// The endpoints that go on with sessions they have: Envoy's own list, and those that drain, which is what draining is
+/// for.
+fn keeps_sessions() -> HealthStatusSet {
+    let statuses = [HealthStatus::Unknown, HealthStatus::Healthy, HealthStatus::Degraded, HealthStatus::Draining];
+    HealthStatusSet { statuses: statuses.map(Into::into).into() }
 }
 
 fn zone_aware(zones: &ZoneAware) -> ZoneAwareLbConfig {

@@ -26,7 +26,9 @@ use crate::{
             extensions::{
                 access_loggers::file::v3::FileAccessLog,
                 filters::{
-                    http::{cors::v3::Cors, fault::v3::HttpFault, router::v3::Router},
+                    http::{
+                        cors::v3::Cors, fault::v3::HttpFault, router::v3::Router, stateful_session::v3::StatefulSession,
+                    },
                     network::http_connection_manager::v3::{
                         HttpConnectionManager, HttpFilter, Rds,
                         http_connection_manager::{RouteSpecifier, UpgradeConfig},
@@ -45,6 +47,7 @@ const HTTP: &str = "envoy.filters.network.http_connection_manager";
 /// The filters that routes speak to.
 pub(super) const CORS: &str = "envoy.filters.http.cors";
 pub(super) const FAULT: &str = "envoy.filters.http.fault";
+pub(super) const STATEFUL_SESSION: &str = "envoy.filters.http.stateful_session";
 
 /// The HTTP proxy on the loopback interface.
 pub(super) fn outbound(mesh: &MeshSettings) -> Listener {
@@ -100,6 +103,7 @@ fn http_connection_manager(routes: &str, mesh: &MeshSettings) -> HttpConnectionM
         http_filters: vec![
             http_filter(CORS, proto::any(&Cors {})),
             http_filter(FAULT, proto::any(&HttpFault::default())),
+            http_filter(STATEFUL_SESSION, proto::any(&StatefulSession::default())),
             http_filter("envoy.filters.http.router", proto::any(&Router::default())),
         ],
         upgrade_configs: vec![upgrade("websocket")],

@@ -8,6 +8,7 @@ mod matching;
 mod methods;
 mod retry;
 mod rules;
+mod session;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -176,6 +177,7 @@ fn service_routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shap
             r#match: Some(path_match(PathSpecifier::Prefix("/".into()))),
             action: Some(Action::Route(action)),
             metadata: provenance(&shaped.route),
+            typed_per_filter_config: rules::per_filter_config(None, None, policy.route.session.as_ref()),
             ..Default::default()
         }
     })

@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{cors, fault, hash, headers, matching, methods, provenance, retry};
+use super::{cors, fault, hash, headers, matching, methods, provenance, retry, session};
 use crate::{
     compile::{
         listener,
         wire::{bool_value, duration, duration_or_absent, millionths, u32_value},
     },
     model::policy::{
-        RoutePolicy,
+        RoutePolicy, StatefulSession,
         routing::{
-            DirectResponse, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, HttpRules,
-            Mirror, PathMatch, PathRewrite, Redirect,
+            Cors, DirectResponse, Fault, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule,
+            HttpRules, Mirror, PathMatch, PathRewrite, Redirect,
         },
     },
     proto::{
@@ -55,10 +55,7 @@ fn route(rule: &HttpRule, matched: &HttpMatch, policy: &RoutePolicy) -> Route {
         r#match: Some(matching::compile(matched)),
         metadata: provenance(documents),
         stat_prefix: matched.stat_prefix.as_deref().unwrap_or_default().to_owned(),
-        typed_per_filter_config: per_filter_config(
-            fault.as_ref().map(fault::compile),
-            cors.as_ref().map(cors::compile),
-        ),
+        typed_per_filter_config: per_filter_config(fault.as_ref(), cors.as_ref(), policy.session.as_ref()),
         ..Default::default()
     };
     let mut request_headers = vec![request_headers];
@@ -82,8 +79,17 @@ fn route(rule: &HttpRule, matched: &HttpMatch, policy: &RoutePolicy) -> Route {
     route
 }
 
-fn per_filter_config(fault: Option<Any>, cors: Option<Any>) -> BTreeMap<String, Any> {
-    let configs = [(listener::FAULT, fault), (listener::CORS, cors)];
+/// What the filters that every HTTP listener has are told to do for a route.
+pub(super) fn per_filter_config(
+    fault: Option<&Fault>,
+    cors: Option<&Cors>,
+    session: Option<&StatefulSession>,
+) -> BTreeMap<String, Any> {
+    let configs = [
+        (listener::FAULT, fault.map(fault::compile)),
+        (listener::CORS, cors.map(cors::compile)),
+        (listener::STATEFUL_SESSION, session.map(session::compile)),
+    ];
     configs.into_iter().filter_map(|(name, config)| Some((name.to_owned(), config?))).collect()
 }
 
@@ -116,7 +122,7 @@ fn forward_action(forward: &HttpForward, matched: &HttpMatch, policy: &RoutePoli
 /// What a policy says of a route, whatever it leads to. The timeout is always written, since Envoy's own is 15 s; the
 /// deadline that a gRPC client sends counts instead of `max_stream_duration`, so it may be no longer than either.
 pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
-    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, retry } = policy;
+    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, retry, session: _ } = policy;
     let longest_deadline = timeout.iter().chain(max_stream_duration).min().copied();
     RouteAction {
         timeout: duration(timeout.unwrap_or(Duration::ZERO)),

@@ -12,6 +12,7 @@ mod locality;
 mod outlier_detection;
 mod route;
 pub mod routing;
+mod session;
 mod transport;
 
 use std::{
@@ -33,6 +34,7 @@ pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, Locality
 pub use outlier_detection::OutlierDetection;
 pub use route::{IDEMPOTENT_METHODS, Repeats, Retry, RoutePolicy, SAFE_RETRY_ON, is_grpc_condition, is_safe_condition};
 pub use routing::Routing;
+pub use session::{SessionState, StatefulSession, WhenGone};
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 
 use super::{
@@ -66,7 +68,7 @@ impl ServicePolicy {
 pub struct Shaped {
     /// The virtual host of a port, its clusters and subsets included.
     pub host: Vec<Arc<str>>,
-    /// The route that leads straight to it: timeout, retries, what is hashed. Rules name their own.
+    /// The route that leads straight to it: timeouts, retries, sessions, what is hashed. Rules name their own.
     pub route: Vec<Arc<str>>,
 }
 
@@ -104,7 +106,7 @@ pub struct EffectivePolicy {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// How host names are resolved.
     pub dns: Dns,
-    /// Timeouts and retries of the route.
+    /// Timeouts, retries and sessions of the route.
     pub route: RoutePolicy,
 }
 

@@ -1,6 +1,8 @@
-//! Timeouts and retries of the route that leads to a service.
+//! Timeouts, retries and sessions of the route that leads to a service.
 
 use std::{sync::Arc, time::Duration};
+
+use super::StatefulSession;
 
 /// What applies to one request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,13 +15,21 @@ pub struct RoutePolicy {
     pub max_stream_duration: Option<Duration>,
     /// Absent = no retries.
     pub retry: Option<Retry>,
+    /// Absent = a request goes wherever load balancing leads it.
+    pub session: Option<StatefulSession>,
 }
 
 impl Default for RoutePolicy {
     /// No timeout, as Istio; retries only where they are safe for any request: nothing of it can have reached the
     /// application.
     fn default() -> Self {
-        Self { timeout: None, stream_idle_timeout: None, max_stream_duration: None, retry: Some(Retry::default()) }
+        Self {
+            timeout: None,
+            stream_idle_timeout: None,
+            max_stream_duration: None,
+            retry: Some(Retry::default()),
+            session: None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     scalar::Span,
     settings::{
         ConnectionPool, Dns, HealthCheck, LoadBalancer, OutlierDetection, ProxyProtocol, Retries, RetryBudget,
-        Settings, Tls,
+        Settings, StatefulSession, Tls,
     },
 };
 use crate::{
@@ -35,6 +35,7 @@ pub struct TrafficPolicy {
     stream_idle_timeout: Option<Span>,
     max_stream_duration: Option<Span>,
     retries: Option<Retries>,
+    stateful_session: Option<StatefulSession>,
     tls: Option<Tls>,
     proxy_protocol: Option<ProxyProtocol>,
     dns: Option<Dns>,
@@ -118,6 +119,7 @@ impl TrafficPolicy {
             stream_idle_timeout,
             max_stream_duration,
             retries,
+            stateful_session,
             tls,
             proxy_protocol,
             dns,
@@ -132,6 +134,7 @@ impl TrafficPolicy {
             stream_idle_timeout: *stream_idle_timeout,
             max_stream_duration: *max_stream_duration,
             retries: retries.clone(),
+            stateful_session: stateful_session.clone(),
             tls: tls.clone(),
             proxy_protocol: proxy_protocol.clone(),
             dns: dns.clone(),

@@ -10,6 +10,7 @@ mod load_balancer;
 mod locality;
 mod outlier_detection;
 mod route;
+mod session;
 mod transport;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use self::{
     locality::locality,
     outlier_detection::outlier,
     route::retry,
+    session::session,
     transport::{dns, proxy_protocol, tls},
 };
 use super::document::{
@@ -45,6 +47,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
         stream_idle_timeout,
         max_stream_duration,
         retries,
+        stateful_session,
         tls: written_tls,
         proxy_protocol: written_proxy_protocol,
         dns: written_dns,
@@ -75,6 +78,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
             stream_idle_timeout: limit(*stream_idle_timeout),
             max_stream_duration: limit(*max_stream_duration),
             retry: retry(retries.as_ref()),
+            session: stateful_session.as_ref().and_then(session),
         },
     }
 }

@@ -3,12 +3,15 @@
 use super::{findings::Findings, target::Target};
 use crate::model::{
     Health,
-    policy::{HashKey, LoadBalancer},
+    policy::{HashKey, LoadBalancer, WhenGone},
 };
 
 const BLOCK: &str = "loadBalancer.consistentHash";
 
 pub(super) fn check(target: &Target<'_>, findings: &mut Findings) {
+    if target.port.protocol.is_http() && target.policy.route.session.is_some() {
+        sessions_on_draining(target, findings);
+    }
     let LoadBalancer::ConsistentHash(hash) = &target.policy.load_balancer else { return };
     let is_http = target.port.protocol.is_http();
     let usable = hash.keys.iter().filter(|key| is_http || **key == HashKey::SourceIp).count();
@@ -46,6 +49,25 @@ fn by_local_source(target: &Target<'_>, findings: &mut Findings) {
             target.size()
         );
         (message, "hash a header that names the user or the object".into())
+    });
+}
+
+/// Sessions proper stay with an endpoint that drains, and end with it.
+fn sessions_on_draining(target: &Target<'_>, findings: &mut Findings) {
+    let draining = target.endpoints.iter().filter(|endpoint| endpoint.health == Health::Draining).count();
+    let Some(said) = target.said("statefulSession").filter(|_| draining > 0) else { return };
+    let is_strict = target.policy.route.session.as_ref().is_some_and(|session| session.when_gone == WhenGone::Refuse);
+    target.warn("sticky-on-draining", said, findings, || {
+        let are = if draining == 1 { "is" } else { "are" };
+        let then = match is_strict {
+            true => "are answered with 503 for as long as clients name it",
+            false => "go elsewhere, and what only it knows of them is lost",
+        };
+        let message = format!(
+            "{draining} of the {} endpoints of {target} {are} draining: sessions stay until the endpoint is gone, and then {then}",
+            target.size()
+        );
+        (message, "keep sessions where every endpoint finds them, or let an endpoint drain for as long as they last".into())
     });
 }
 

@@ -42,11 +42,12 @@ mod load_balancer;
 mod locality;
 mod outlier_detection;
 mod retries;
+mod session;
 mod tls;
 
 pub use self::{
     connection_pool::*, dns::*, health_check::*, load_balancer::*, locality::*, outlier_detection::*, retries::*,
-    tls::*,
+    session::*, tls::*,
 };
 use super::scalar::Span;
 
@@ -85,6 +86,12 @@ settings! {
         max_stream_duration: Span,
         /// When to try again.
         retries: Retries,
+        /// Keep a client with its endpoint.
+        ///
+        /// - default: no sessions
+        /// - envoy: `typed_per_filter_config["envoy.filters.http.stateful_session"]`
+        /// - example: `{ cookie: { name: shop-session } }`
+        stateful_session: StatefulSession,
         /// TLS to the endpoints.
         tls: Tls,
         /// Tell endpoints the client's address.
