@@ -1,4 +1,4 @@
-//! `chancery schema`: JSON Schema of what people write, for editors and other programs.
+//! `chancery schema`: JSON Schema of what people write, for editors and other programs, and pages for people.
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  chancery schema > policy.schema.json\n  chancery schema Config > chancery.schema.json\n  \
-                        chancery schema DestinationRule -o yaml\n\nIn a policy file, for editors with a YAML language server:\n  \
+                        chancery schema DestinationRule -o yaml\n  chancery schema TrafficPolicy -o markdown\n\nIn a policy file, for editors with a YAML language server:\n  \
                         # yaml-language-server: $schema=policy.schema.json"
 )]
 pub struct SchemaCommand {
@@ -29,25 +29,30 @@ pub struct SchemaCommand {
 enum Format {
     Json,
     Yaml,
+    /// A reference page for people: each field, its type, its default, what it becomes in Envoy
+    Markdown,
 }
 
 impl SchemaCommand {
     pub fn run(self) -> Result<Outcome> {
-        let schema = match self.kind {
-            None => schema::of_policy_file(),
-            Some(name) => match Kind::find(&name) {
-                Some(kind) => schema::of(kind),
-                None => {
-                    let remedy = did_you_mean(&name, Kind::all().into_iter().map(Kind::name));
-                    bail!("`{name}` has no schema; {}", remedy.unwrap_or_default());
-                }
-            },
-        };
-        let format = match self.output {
-            Format::Json => output::Format::Json,
-            Format::Yaml => output::Format::Yaml,
-        };
-        output::value(format, &schema)?;
+        let kind = self.kind.as_deref().map(find).transpose()?;
+        let schema = || kind.map_or_else(schema::of_policy_file, schema::of);
+        match (self.output, kind) {
+            (Format::Json, _) => output::value(output::Format::Json, &schema())?,
+            (Format::Yaml, _) => output::value(output::Format::Yaml, &schema())?,
+            (Format::Markdown, Some(kind)) => output::result(&schema::page(kind))?,
+            (Format::Markdown, None) => {
+                bail!("a page is of one kind: name it, as in `chancery schema TrafficPolicy -o markdown`")
+            }
+        }
         Ok(Outcome::Fine)
     }
+}
+
+fn find(name: &str) -> Result<Kind> {
+    let Some(kind) = Kind::find(name) else {
+        let remedy = did_you_mean(name, Kind::all().into_iter().map(Kind::name));
+        bail!("`{name}` has no schema; {}", remedy.unwrap_or_default());
+    };
+    Ok(kind)
 }

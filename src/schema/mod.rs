@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  types with doc comments ──schemars──► raw schema ──`docs`──► schema with defaults, Envoy fields and examples
+//!                                                                 └──`reference`──► a page for people
 //! ```
 //!
 //! The types that read YAML are the source, so a schema cannot say other than the reader. It is draft-07: the newest
@@ -12,6 +13,7 @@
 //! `x-default`, a default that is no value ("Envoy's 1h").
 
 mod docs;
+mod reference;
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -69,6 +71,11 @@ pub fn of_policy_file() -> Value {
     let mut generator = generator();
     let kinds: Vec<Value> = document::kinds().map(|kind| policy(&kind, &mut generator)).collect();
     finish("policy", json!({ "type": "object", "oneOf": kinds }), generator)
+}
+
+/// The reference page of one kind, as Markdown.
+pub fn page(kind: Kind) -> String {
+    reference::page(&of(kind))
 }
 
 /// What every document has, around the `spec` of its kind.
