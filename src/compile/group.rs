@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::{
     Compiled, Input, Problem,
-    cluster::Awareness,
+    cluster::{self, Awareness},
     endpoints, listener,
     memo::Memo,
     reach::Reach,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     model::{
-        CatalogEntry, ClientKind, LOCAL_CLUSTER, NodeGroup, ResourceName, ServiceName, ServicePolicy,
+        CatalogEntry, ClientKind, LOCAL_CLUSTER, NodeGroup, OutboundTraffic, ResourceName, ServiceName, ServicePolicy,
         policy::LocalityRouting,
     },
     resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
@@ -135,10 +135,7 @@ impl Group {
             problems.extend(unaware.map(|cluster| Problem::ZonesUnknown { cluster: cluster.clone() }));
         }
         if mesh_differs {
-            let cluster = route::loopback_cluster(&input.mesh);
-            let name = ResourceName::new(cluster.name.as_str());
-            memo.work.resources_encoded += 1;
-            insert(&mut sets, ResourceType::Cluster, Resource::encode(ResourceType::Cluster, name, &cluster));
+            self.place_mesh_clusters(memo, &mut sets);
         }
         if let Some(local) = &self.facts.local
             && (sets[ResourceType::Endpoints].get(LOCAL_CLUSTER).is_none()
@@ -168,6 +165,23 @@ impl Group {
         self.sets = snapshot.sets().clone();
         self.compiled = Compiled { snapshot, problems };
         self.compiled.clone()
+    }
+
+    /// The clusters that are there for the HTTP listener and not for a service.
+    fn place_mesh_clusters(&self, memo: &mut Memo, sets: &mut PerType<Arc<ResourceSet>>) {
+        let mesh = &self.input.mesh;
+        let mut clusters = vec![route::loopback_cluster(mesh)];
+        match mesh.outbound_traffic {
+            OutboundTraffic::AllowAny => clusters.push(cluster::passthrough()),
+            OutboundTraffic::RegistryOnly => {
+                Arc::make_mut(&mut sets[ResourceType::Cluster]).remove(route::PASSTHROUGH);
+            }
+        }
+        for cluster in clusters {
+            let name = ResourceName::new(cluster.name.as_str());
+            memo.work.resources_encoded += 1;
+            insert(sets, ResourceType::Cluster, Resource::encode(ResourceType::Cluster, name, &cluster));
+        }
     }
 
     /// The services whose units may differ from what they were.
@@ -322,7 +336,7 @@ impl Group {
                 Some(host) => hosts.push(host.encode_to_vec().into()),
             }
         }
-        hosts.push(route::unknown_host().encode_to_vec().into());
+        hosts.push(route::unknown_host(&self.input.mesh).encode_to_vec().into());
         let body = route_configuration(listener::OUTBOUND, hosts.into_iter());
         Resource::from_body(ResourceType::Route, ResourceName::new(listener::OUTBOUND), &body)
     }

@@ -16,6 +16,8 @@ pub struct MeshSettings {
     pub listeners: ListenerPorts,
     /// Where services get an address of their own from. Default 127.64.0.0/10.
     pub addresses: AddressRange,
+    /// What becomes of a request to a host that no service has. Default: it is answered with 404.
+    pub outbound_traffic: OutboundTraffic,
     /// The bundle that verifies TLS to a service unless a policy says otherwise.
     pub ca_certificates: Arc<str>,
     /// Where listeners write their access log; absent = no log.
@@ -32,6 +34,7 @@ impl Default for MeshSettings {
             outbound: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
             listeners: ListenerPorts::Tcp,
             addresses: AddressRange { first: Ipv4Addr::new(127, 64, 0, 0), prefix: 10 },
+            outbound_traffic: OutboundTraffic::RegistryOnly,
             ca_certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
             access_log: None,
             require_owner: false,
@@ -62,6 +65,16 @@ pub enum ListenerPorts {
     All,
     /// None, except where a port says `listen`.
     None,
+}
+
+/// What may leave the mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum OutboundTraffic {
+    /// A host that no service has is answered with 404 and a sentence.
+    #[default]
+    RegistryOnly,
+    /// It is resolved by DNS, and the request passed on to it.
+    AllowAny,
 }
 
 /// An IPv4 network, from which services get an address each.

@@ -21,7 +21,7 @@ pub use catalog::{Catalog, CatalogEntry};
 pub use decimal::Decimal;
 pub use endpoint::{Address, Endpoint, EndpointSet, Health};
 pub use locality::Locality;
-pub use mesh::{ListenerPorts, MeshSettings};
+pub use mesh::{ListenerPorts, MeshSettings, OutboundTraffic};
 pub use name::{ClusterName, HostName, NameError, PortName, ResourceName, ServiceName, SubsetName};
 pub use namespace::{DEFAULT_NAMESPACE, Namespaces, Visibility};
 pub use node_group::{ClientView, Grouping, LocalityUse, NodeGroup, Scope};

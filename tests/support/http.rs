@@ -31,6 +31,16 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), closed: false, headers: BTreeMap::new() })
     }
 
+    /// Asks a proxy for a tunnel; what follows goes through it where the status is 200.
+    pub async fn connect(&mut self, host: &str) -> std::io::Result<u16> {
+        let request = format!("CONNECT {host} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && self.stream.read_line(&mut head).await? > 0 {}
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        status.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, head))
+    }
+
     /// `target` is a path, or a whole URL towards a proxy.
     pub async fn get(&mut self, target: &str, host: &str, headers: &str) -> std::io::Result<Answer> {
         self.request("GET", target, host, headers).await

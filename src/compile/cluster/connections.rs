@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The extension's name in a cluster.
-const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+pub(super) const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 pub(super) fn tcp(pool: &ConnectionPool) -> Option<UpstreamConnectionOptions> {
     let TcpKeepalive { probes, time, interval } = pool.tcp_keepalive.as_ref()?;

@@ -9,8 +9,11 @@ mod dns;
 mod health_checks;
 mod load_balancer;
 mod outlier_detection;
+mod passthrough;
 mod transport_socket;
 mod weighted_round_robin;
+
+pub(super) use self::passthrough::compile as passthrough;
 
 use super::{
     endpoints::assignment,

@@ -6,16 +6,23 @@ mod hash;
 mod headers;
 mod matching;
 mod methods;
+mod outside;
 mod retry;
 mod rules;
 mod session;
+mod tunnel;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+pub(super) use self::{
+    outside::{PASSTHROUGH, virtual_host as unknown_host},
+    tunnel::loopback_cluster,
+};
 
-use super::wire::{address_of, duration, u32_value};
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::wire::u32_value;
 use crate::{
     model::{
-        ClusterName, MeshSettings, Port, Service,
+        ClusterName, Port, Service,
         policy::{
             EffectivePolicy, LoadBalancer, Routing, Shaped,
             routing::{HttpMatch, MAX_DIRECT_RESPONSE_BODY},
@@ -23,28 +30,15 @@ use crate::{
     },
     proto::{
         envoy::config::{
-            cluster::v3::{
-                Cluster,
-                cluster::{ClusterDiscoveryType, DiscoveryType},
-            },
-            core::v3::{DataSource, Metadata, data_source},
-            endpoint::v3::{
-                ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
-            },
+            core::v3::Metadata,
             route::v3::{
-                DirectResponseAction, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
-                route::Action,
-                route_action::{ClusterSpecifier, UpgradeConfig, upgrade_config::ConnectConfig},
-                route_match::{ConnectMatcher, PathSpecifier},
+                Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route::Action,
+                route_action::ClusterSpecifier, route_match::PathSpecifier,
             },
         },
         google::protobuf::{BoolValue, ListValue, Struct, Value, value::Kind},
     },
 };
-
-/// The cluster that leads back into the HTTP listener, so that what comes through a CONNECT tunnel is routed request
-/// by request. No service's cluster is called so: those have a colon in their names.
-const LOOPBACK: &str = "outbound";
 
 /// A port's virtual host in the HTTP listener: the service's names with the port, and without where it is the port
 /// they mean. The documents that shaped it, and its route, are named in their metadata, so that `/config_dump` leads
@@ -69,7 +63,9 @@ pub(super) fn virtual_host(
     VirtualHost {
         name: cluster.to_string(),
         domains,
-        routes: std::iter::once(connect_route()).chain(routes(cluster, policy, shaped, routing)).collect(),
+        routes: std::iter::once(tunnel::back_through_listener())
+            .chain(routes(cluster, policy, shaped, routing))
+            .collect(),
         metadata: provenance(&shaped.host),
         ..Default::default()
     }
@@ -102,65 +98,8 @@ pub(super) fn empty_configuration(name: &str) -> RouteConfiguration {
     }
 }
 
-/// What an authority gets that no service has.
-pub(super) fn unknown_host() -> VirtualHost {
-    const SENTENCE: &str =
-        "No service in the mesh has this host name. `chancery render --type routes` lists those there are.\n";
-    let answer = DirectResponseAction {
-        status: 404,
-        body: Some(DataSource {
-            specifier: Some(data_source::Specifier::InlineString(SENTENCE.into())),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    // `/` does not match CONNECT.
-    let routes = [PathSpecifier::ConnectMatcher(ConnectMatcher {}), PathSpecifier::Prefix("/".into())]
-        .into_iter()
-        .map(|path| Route {
-            r#match: Some(path_match(path)),
-            action: Some(Action::DirectResponse(answer.clone())),
-            ..Default::default()
-        })
-        .collect();
-    VirtualHost { name: "unknown".into(), domains: vec!["*".into()], routes, ..Default::default() }
-}
-
-/// Where CONNECT leads to: the HTTP listener itself.
-pub(super) fn loopback_cluster(mesh: &MeshSettings) -> Cluster {
-    let endpoint = Endpoint { address: Some(address_of(mesh.outbound)), ..Default::default() };
-    let lb_endpoint = LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..Default::default() };
-    Cluster {
-        name: LOOPBACK.into(),
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
-        connect_timeout: duration(Duration::from_secs(1)),
-        load_assignment: Some(ClusterLoadAssignment {
-            cluster_name: LOOPBACK.into(),
-            endpoints: vec![LocalityLbEndpoints { lb_endpoints: vec![lb_endpoint], ..Default::default() }],
-            ..Default::default()
-        }),
-        ..Default::default()
-    }
-}
-
 fn path_match(path: PathSpecifier) -> RouteMatch {
     RouteMatch { path_specifier: Some(path), ..Default::default() }
-}
-
-fn connect_route() -> Route {
-    let upgrade = UpgradeConfig {
-        upgrade_type: "CONNECT".into(),
-        connect_config: Some(ConnectConfig::default()),
-        ..Default::default()
-    };
-    let action = RouteAction {
-        cluster_specifier: Some(ClusterSpecifier::Cluster(LOOPBACK.into())),
-        upgrade_configs: vec![upgrade],
-        timeout: duration(Duration::ZERO),
-        ..Default::default()
-    };
-    let path = PathSpecifier::ConnectMatcher(ConnectMatcher {});
-    Route { r#match: Some(path_match(path)), action: Some(Action::Route(action)), ..Default::default() }
 }
 
 /// The route that leads straight to a service, or the two by the method.

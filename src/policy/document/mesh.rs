@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{export_to::is_dns_label, scalar::Unsupported};
 use crate::{
-    model::{ListenerPorts, MeshSettings, mesh::AddressRange},
+    model::{self, ListenerPorts, MeshSettings, mesh::AddressRange},
     yaml::{invalid, scalar_schema},
 };
 
@@ -20,6 +20,13 @@ use crate::{
 pub struct Mesh {
     outbound: Outbound,
     addresses: Option<Addresses>,
+    /// What becomes of a request to a host that no service has: `registryOnly` answers it with 404 and a sentence;
+    /// `allowAny` resolves the host by DNS and passes the request on, CONNECT as a tunnel. To change it changes routes
+    /// and adds or removes one cluster; no listener drains.
+    ///
+    /// - default: `registryOnly`
+    /// - envoy: the virtual host `unknown` of the RouteConfiguration `outbound`, and the cluster `passthrough`
+    /// - example: `allowAny`
     outbound_traffic: Option<OutboundTraffic>,
     ca_certificates: Option<String>,
     require_owner: Option<bool>,
@@ -52,6 +59,7 @@ enum Listeners {
 #[serde(rename_all = "camelCase")]
 enum OutboundTraffic {
     RegistryOnly,
+    AllowAny,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -117,8 +125,7 @@ impl Mesh {
         let Self {
             outbound: Outbound { address, port, listeners },
             addresses,
-            // There is one value so far, and it is the default.
-            outbound_traffic: _,
+            outbound_traffic,
             ca_certificates,
             require_owner,
             access_log,
@@ -138,6 +145,11 @@ impl Mesh {
                 None => default.listeners,
             },
             addresses: addresses.map_or(default.addresses, |Addresses(range)| range),
+            outbound_traffic: match outbound_traffic {
+                Some(OutboundTraffic::RegistryOnly) => model::OutboundTraffic::RegistryOnly,
+                Some(OutboundTraffic::AllowAny) => model::OutboundTraffic::AllowAny,
+                None => default.outbound_traffic,
+            },
             ca_certificates: ca_certificates.as_deref().map_or(default.ca_certificates, Into::into),
             access_log: access_log.as_ref().map(|log| log.path.as_str().into()),
             require_owner: require_owner.unwrap_or(default.require_owner),
