@@ -205,6 +205,7 @@ fn others(text: &str) -> Vec<String> {
         "NONE",
         "DNS_ROUND_ROBIN",
         "GRPC",
+        "registryOnly",
         "MESH_EXTERNAL",
         "MESH_INTERNAL",
         "HTTPS",
