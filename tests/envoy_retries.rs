@@ -69,3 +69,27 @@ async fn only_idempotent_requests_are_repeated_after_an_answer_unless_asked() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_request_is_hedged_where_it_may_be_repeated() {
+    let port = free_port();
+    let instance = Instance::start("orders").await;
+    let services = services(&instance, free_port());
+    let hedged = |more: &str| {
+        policy(&format!("hedging: {{ onPerTryTimeout: true }}, retries: {{ attempts: 2, perTryTimeout: 100ms{more} }}"))
+    };
+    let plane = ControlPlane::start(&services, &hedged(""), port).await;
+    let envoy = Envoy::start(&plane, Dialect::Delta, port, &["--node", "caller-1"]).await;
+
+    // Long enough for both of the further tries, also on a slow machine.
+    instance.take_ms(3_000);
+    assert_eq!(send(&envoy, &instance, "GET", "orders").await, (200, 3));
+    // The first try has its time, as a try without hedging has, and ends with it.
+    assert_eq!(send(&envoy, &instance, "POST", "orders").await, (504, 1));
+
+    plane.write_policies(&hedged(", nonIdempotent: true"));
+    eventually("a POST is hedged where that is asked for", async || {
+        (send(&envoy, &instance, "POST", "orders").await == (200, 3)).then_some(())
+    })
+    .await;
+}

@@ -163,6 +163,7 @@ fn errors(world: &mut World) -> usize {
 fn others(text: &str) -> Vec<String> {
     const WORDS: &[&str] = &[
         "CANCELLED",
+        "SECONDS",
         "http",
         "FROM_PROTOCOL_DEFAULT",
         "FROM_REQUEST_PORT",

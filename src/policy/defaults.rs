@@ -24,6 +24,7 @@ pub fn defaults() -> Vec<(Path, Value)> {
         ("loadBalancer.simple", json!("LEAST_REQUEST")),
         ("maxStreamDuration", json!("0s")),
         ("retries.attempts", json!(2)),
+        ("retries.hostSelectionAttempts", json!(5)),
         ("retries.nonIdempotent", json!(false)),
         ("retries.retryIgnorePreviousHosts", json!(true)),
         ("retries.retryOn", json!("connect-failure,refused-stream,reset-before-request")),

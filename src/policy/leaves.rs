@@ -13,10 +13,11 @@ use super::document::Settings;
 pub type Path = String;
 
 /// Objects that are one field: what is written there replaces all that was.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "loadBalancer.consistentHash.httpCookie",
     "loadBalancer.consistentHash.ringHash",
     "loadBalancer.consistentHash.maglev",
+    "retries.rateLimitedBackoff",
     "statefulSession",
     "tls",
 ];

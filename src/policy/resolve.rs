@@ -225,6 +225,7 @@ pub(super) fn shapes_route(path: &str) -> bool {
         "streamIdleTimeout",
         "maxStreamDuration",
         "retries.",
+        "hedging",
         "statefulSession",
         "loadBalancer.consistentHash.http",
         "loadBalancer.consistentHash.useSourceIp",

@@ -1,5 +1,6 @@
 //! Values that are right one by one and wrong together: the same for every dialect.
 
+mod retries;
 mod session;
 
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub(super) fn check(settings: &Settings, path: &str, source: &yaml::Document) ->
     if let Some(tls) = &settings.tls {
         check_tls(tls, &mut found);
     }
+    if let Some(retries) = &settings.retries {
+        retries::check(retries, &mut found);
+    }
     if let Some(session) = &settings.stateful_session {
         session::check(session, &mut found);
     }
@@ -69,6 +73,20 @@ impl Found<'_> {
         let path = format!("{}.{field}", self.path);
         let place = self.source.key_place(&path);
         self.problems.push(Diagnostic::error("invalid-value", place, path, message).remedy(remedy));
+    }
+
+    /// The `name` of a cookie or a header that is described at `field`: a token (RFC 9110, 5.6.2).
+    fn name(&mut self, name: Option<&str>, field: &str) {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        match name {
+            None => self.error(field, "`name` is missing", "add `name:`"),
+            Some(name) if name.is_empty() || !name.bytes().all(is_token) => {
+                let message = format!("`{name}` is no name of a cookie or a header");
+                let remedy = "write letters, digits and `-`, for example `shop-session`";
+                self.error(&format!("{field}.name"), &message, remedy);
+            }
+            Some(_) => {}
+        }
     }
 
     fn warning(&mut self, id: &'static str, field: &str, message: &str, remedy: &str) {

@@ -21,7 +21,7 @@ use crate::{
             config::{
                 core::v3::{DataSource, RuntimeFractionalPercent, data_source},
                 route::v3::{
-                    DirectResponseAction, RedirectAction, Route, RouteAction, WeightedCluster,
+                    DirectResponseAction, HedgePolicy, RedirectAction, Route, RouteAction, WeightedCluster,
                     redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
                     route::Action,
                     route_action::{ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration, RequestMirrorPolicy},
@@ -122,7 +122,7 @@ fn forward_action(forward: &HttpForward, matched: &HttpMatch, policy: &RoutePoli
 /// What a policy says of a route, whatever it leads to. The timeout is always written, since Envoy's own is 15 s; the
 /// deadline that a gRPC client sends counts instead of `max_stream_duration`, so it may be no longer than either.
 pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
-    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, retry, session: _ } = policy;
+    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, retry, hedge: _, session: _ } = policy;
     let longest_deadline = timeout.iter().chain(max_stream_duration).min().copied();
     RouteAction {
         timeout: duration(timeout.unwrap_or(Duration::ZERO)),
@@ -133,6 +133,8 @@ pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
             ..Default::default()
         }),
         retry_policy: retry.as_ref().map(|retry| retry::compile(retry, hashes_to_one)),
+        // Envoy has two more fields here, and does not read them: several requests at first, and a chance of another.
+        hedge_policy: policy.hedges().map(|_| HedgePolicy { hedge_on_per_try_timeout: true, ..Default::default() }),
         ..Default::default()
     }
 }

@@ -32,7 +32,10 @@ pub use load_balancer::{
 };
 pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel, ZoneAware};
 pub use outlier_detection::OutlierDetection;
-pub use route::{IDEMPOTENT_METHODS, Repeats, Retry, RoutePolicy, SAFE_RETRY_ON, is_grpc_condition, is_safe_condition};
+pub use route::{
+    BackOff, IDEMPOTENT_METHODS, RateLimitedBackOff, Repeats, ResetFormat, Retry, RoutePolicy, SAFE_RETRY_ON,
+    is_grpc_condition, is_safe_condition,
+};
 pub use routing::Routing;
 pub use session::{SessionState, StatefulSession, WhenGone};
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};

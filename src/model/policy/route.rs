@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::StatefulSession;
+use super::{StatefulSession, routing::HeaderMatch};
 
 /// What applies to one request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,6 +15,9 @@ pub struct RoutePolicy {
     pub max_stream_duration: Option<Duration>,
     /// Absent = no retries.
     pub retry: Option<Retry>,
+    /// Which requests are sent again while their first try goes on, once that took as long as a try may take; the first
+    /// good answer counts. Absent = none. See [`Self::hedges`].
+    pub hedge: Option<Repeats>,
     /// Absent = a request goes wherever load balancing leads it.
     pub session: Option<StatefulSession>,
 }
@@ -28,6 +31,7 @@ impl Default for RoutePolicy {
             stream_idle_timeout: None,
             max_stream_duration: None,
             retry: Some(Retry::default()),
+            hedge: None,
             session: None,
         }
     }
@@ -37,8 +41,18 @@ impl RoutePolicy {
     /// What holds for requests of other methods than [`IDEMPOTENT_METHODS`], where that is another policy: nothing
     /// repeats them that is for idempotent requests alone.
     pub fn for_other_methods(&self) -> Option<Self> {
-        let retry = self.retry.as_ref()?.for_other_methods()?;
-        Some(Self { retry: Some(retry), ..self.clone() })
+        let retry = self.retry.as_ref()?;
+        let of_others = retry.for_other_methods();
+        if of_others.is_none() && self.hedges() != Some(Repeats::Idempotent) {
+            return None;
+        }
+        let hedge = self.hedge.filter(|repeats| *repeats == Repeats::Any);
+        Some(Self { retry: Some(of_others.unwrap_or_else(|| retry.clone())), hedge, ..self.clone() })
+    }
+
+    /// [`Self::hedge`], where there is a time after which to do it.
+    pub fn hedges(&self) -> Option<Repeats> {
+        self.hedge.filter(|_| self.retry.as_ref().is_some_and(|retry| retry.per_try_timeout.is_some()))
     }
 }
 
@@ -70,12 +84,48 @@ pub struct Retry {
     pub retriable_status_codes: Vec<u32>,
     /// Which requests are tried again under conditions that are met after an endpoint may have acted on them.
     pub repeats: Repeats,
-    /// The base of the exponential back-off; absent = Envoy's 25 ms.
-    pub back_off_base: Option<Duration>,
+    /// Of responses, headers that the condition `retriable-headers` stands for: one of them is enough.
+    pub retriable_headers: Vec<HeaderMatch>,
+    /// Only requests that have one of these are tried again; empty = all.
+    pub retriable_request_headers: Vec<HeaderMatch>,
+    /// How long to wait before the next try; absent = as Envoy does: up to 25 ms, then more, up to 250 ms.
+    pub back_off: Option<BackOff>,
+    /// How long to wait where the response says so; absent = it is not asked.
+    pub rate_limited_back_off: Option<RateLimitedBackOff>,
     /// Whether to avoid the endpoints already tried.
     pub avoid_previous_hosts: bool,
+    /// How often another endpoint is picked where the one picked is to be avoided.
+    pub host_selection_attempts: u32,
     /// Whether to turn to other priorities (localities further away).
     pub retry_remote_localities: bool,
+}
+
+/// An exponential back-off, jittered from zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BackOff {
+    /// The longest wait before the first of the further tries.
+    pub base: Duration,
+    /// The longest of all; absent = ten times the base.
+    pub longest: Option<Duration>,
+}
+
+/// A back-off that a response asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RateLimitedBackOff {
+    /// The headers that say it, of which the first that is there counts; names in lower case.
+    pub reset_headers: Vec<(Arc<str>, ResetFormat)>,
+    /// What is longer is not heeded; absent = Envoy's 5 minutes.
+    pub longest: Option<Duration>,
+}
+
+/// How a header says until when to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum ResetFormat {
+    /// For so many seconds.
+    #[default]
+    Seconds,
+    /// Until so many seconds after 1970.
+    UnixTimestamp,
 }
 
 impl Default for Retry {
@@ -87,8 +137,12 @@ impl Default for Retry {
             retry_on: SAFE_RETRY_ON.iter().map(|&condition| condition.into()).collect(),
             retriable_status_codes: Vec::new(),
             repeats: Repeats::Idempotent,
-            back_off_base: None,
+            retriable_headers: Vec::new(),
+            retriable_request_headers: Vec::new(),
+            back_off: None,
+            rate_limited_back_off: None,
             avoid_previous_hosts: true,
+            host_selection_attempts: 5,
             retry_remote_localities: false,
         }
     }
@@ -106,6 +160,7 @@ impl Retry {
         let mut retry = self.clone();
         retry.retry_on.retain(|condition| !is_for_idempotent(condition));
         retry.retriable_status_codes.clear();
+        retry.retriable_headers.clear();
         Some(retry)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use super::{
     scalar::Span,
     settings::{
-        ConnectionPool, Dns, HealthCheck, LoadBalancer, OutlierDetection, ProxyProtocol, Retries, RetryBudget,
+        ConnectionPool, Dns, HealthCheck, Hedging, LoadBalancer, OutlierDetection, ProxyProtocol, Retries, RetryBudget,
         Settings, StatefulSession, Tls,
     },
 };
@@ -35,6 +35,7 @@ pub struct TrafficPolicy {
     stream_idle_timeout: Option<Span>,
     max_stream_duration: Option<Span>,
     retries: Option<Retries>,
+    hedging: Option<Hedging>,
     stateful_session: Option<StatefulSession>,
     tls: Option<Tls>,
     proxy_protocol: Option<ProxyProtocol>,
@@ -119,6 +120,7 @@ impl TrafficPolicy {
             stream_idle_timeout,
             max_stream_duration,
             retries,
+            hedging,
             stateful_session,
             tls,
             proxy_protocol,
@@ -134,6 +136,7 @@ impl TrafficPolicy {
             stream_idle_timeout: *stream_idle_timeout,
             max_stream_duration: *max_stream_duration,
             retries: retries.clone(),
+            hedging: hedging.clone(),
             stateful_session: stateful_session.clone(),
             tls: tls.clone(),
             proxy_protocol: proxy_protocol.clone(),

@@ -22,7 +22,7 @@ use self::{
     load_balancer::algorithm,
     locality::locality,
     outlier_detection::outlier,
-    route::retry,
+    route::{hedge, retry},
     session::session,
     transport::{dns, proxy_protocol, tls},
 };
@@ -47,6 +47,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
         stream_idle_timeout,
         max_stream_duration,
         retries,
+        hedging,
         stateful_session,
         tls: written_tls,
         proxy_protocol: written_proxy_protocol,
@@ -78,6 +79,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
             stream_idle_timeout: limit(*stream_idle_timeout),
             max_stream_duration: limit(*max_stream_duration),
             retry: retry(retries.as_ref()),
+            hedge: hedge(hedging.as_ref(), retries.as_ref()),
             session: stateful_session.as_ref().and_then(session),
         },
     }

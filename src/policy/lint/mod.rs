@@ -69,6 +69,7 @@ pub const LINTS: &[Lint] = &[
         "consistent hashing by source address, where every caller is the local application",
     ),
     on_services("hash-without-key", "consistent hashing without anything to hash"),
+    on_services("hedging-without-time", "hedging without a timeout of tries, after which it would begin"),
     on_services("http1-knobs-on-http2", "an HTTP/2 or gRPC port limited by settings that count connections"),
     on_services("matches-nothing", "a host, service, subset, port or client that there is not"),
     on_services("min-health-percent-hides-unhealthy", "minHealthPercent over endpoints that it keeps from Envoy"),

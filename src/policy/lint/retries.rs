@@ -11,6 +11,7 @@ use crate::model::{
 pub(super) fn check(target: &Target<'_>, findings: &mut Findings) {
     let Some(retry) = target.policy.route.retry.as_ref().filter(|_| target.port.protocol.is_http()) else { return };
     exceed_timeout(target, findings);
+    hedge_without_time(target, findings);
     let unsafe_conditions = unsafe_conditions(retry);
     if unsafe_conditions.is_empty() {
         return;
@@ -42,6 +43,21 @@ pub(super) fn unsafe_conditions(retry: &Retry) -> Vec<String> {
             other => other.to_owned(),
         })
         .collect()
+}
+
+/// Hedging begins when a try took as long as a try may take.
+fn hedge_without_time(target: &Target<'_>, findings: &mut Findings) {
+    let policy = &target.policy.route;
+    if policy.hedge.is_none() || policy.hedges().is_some() {
+        return;
+    }
+    let Some(said) = target.said("hedging.onPerTryTimeout") else { return };
+    target.warn("hedging-without-time", said, findings, || {
+        let message = format!(
+            "no try of a request to {target} has a timeout, after which it would be sent again: nothing is hedged"
+        );
+        (message, "add `retries: { perTryTimeout: 300ms }`: about what the slowest requests in a hundred take".into())
+    });
 }
 
 fn exceed_timeout(target: &Target<'_>, findings: &mut Findings) {

@@ -7,7 +7,7 @@ pub(super) fn check(session: &StatefulSession, found: &mut Found<'_>) {
     let StatefulSession { cookie, header, strict: _ } = session;
     match (cookie, header) {
         (Some(cookie), None) => check_cookie(cookie, found),
-        (None, Some(SessionHeader { name })) => check_name(name.as_deref(), "statefulSession.header", found),
+        (None, Some(SessionHeader { name })) => found.name(name.as_deref(), "statefulSession.header"),
         (Some(_), Some(_)) => {
             found.error("statefulSession.header", "`cookie` and `header` exclude each other", "remove one");
         }
@@ -21,34 +21,15 @@ pub(super) fn check(session: &StatefulSession, found: &mut Found<'_>) {
 
 fn check_cookie(cookie: &SessionCookie, found: &mut Found<'_>) {
     let SessionCookie { name, ttl: _, path, attributes } = cookie;
-    check_name(name.as_deref(), "statefulSession.cookie", found);
+    found.name(name.as_deref(), "statefulSession.cookie");
     if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains([';', ' '])) {
         found.error("statefulSession.cookie.path", "this is no path", "begin it with `/`, for example `path: /shop`");
     }
     for (index, attribute) in attributes.iter().flatten().enumerate() {
         let field = format!("statefulSession.cookie.attributes[{index}]");
-        check_name(attribute.name.as_deref(), &field, found);
+        found.name(attribute.name.as_deref(), &field);
         if attribute.value.as_ref().is_some_and(|value| value.bytes().any(|byte| byte < b' ' || byte == b';')) {
             found.error(&format!("{field}.value"), "an attribute ends before a `;`", "write the value alone");
         }
-    }
-}
-
-/// Names of cookies and headers are made of the same characters (a token of RFC 9110, 5.6.2).
-fn check_name(name: Option<&str>, field: &str, found: &mut Found<'_>) {
-    let is_token = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-    };
-    match name {
-        None => found.error(field, "`name` is missing", "add `name:`"),
-        Some(name) if !is_token(name) => {
-            let message = format!("`{name}` is no name of a cookie or a header");
-            found.error(
-                &format!("{field}.name"),
-                &message,
-                "write letters, digits and `-`, for example `shop-session`",
-            );
-        }
-        Some(_) => {}
     }
 }

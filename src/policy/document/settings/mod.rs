@@ -86,6 +86,8 @@ settings! {
         max_stream_duration: Span,
         /// When to try again.
         retries: Retries,
+        /// A further try while the first goes on.
+        hedging: Hedging,
         /// Keep a client with its endpoint.
         ///
         /// - default: no sessions

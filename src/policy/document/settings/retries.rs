@@ -1,6 +1,9 @@
 //! When to try again: `retries`.
 
-use super::super::scalar::{Count, Span};
+use super::super::{
+    regex::Regex,
+    scalar::{Count, Span},
+};
 use serde::{Deserialize, Serialize};
 
 settings! {
@@ -54,6 +57,111 @@ settings! {
         /// - envoy: `retry_policy.retry_back_off.base_interval`
         /// - example: `50ms`
         backoff: Span,
+        /// The longest back-off; no shorter than `backoff`.
+        ///
+        /// - default: ten times `backoff`
+        /// - envoy: `retry_policy.retry_back_off.max_interval`
+        /// - example: `1s`
+        max_backoff: Span,
+        /// Wait as long as a response asks for, instead of the back-off. It retries nothing of itself: `retryOn` says
+        /// what is retried, for example `envoy-ratelimited` or `429`. The whole block is one field.
+        ///
+        /// - default: no response is asked
+        /// - envoy: `retry_policy.rate_limited_retry_back_off`
+        /// - example: `{ resetHeaders: [{ name: retry-after }] }`
+        rate_limited_backoff: RateLimitedBackoff,
+        /// How often another endpoint is picked where the one picked was tried before; then that one is taken.
+        ///
+        /// - default: `5`
+        /// - envoy: `retry_policy.host_selection_retry_max_attempts`
+        /// - example: `3`
+        host_selection_attempts: Count,
+        /// Headers of a response, one of which is enough to try again. The condition `retriable-headers` stands for
+        /// them and is added to `retryOn`.
+        ///
+        /// - envoy: `retry_policy.retriable_headers`
+        /// - example: `[{ name: x-try-again, exact: "yes" }]`
+        retriable_headers: Vec<HeaderCondition>,
+        /// Only requests that have one of these headers are tried again. Beside `nonIdempotent: true` this is how to
+        /// name requests that may be repeated. Hedging does not look at it.
+        ///
+        /// - default: every request
+        /// - envoy: `retry_policy.retriable_request_headers`
+        /// - example: `[{ name: idempotency-key }]`
+        retriable_request_headers: Vec<HeaderCondition>,
+    }
+}
+
+settings! {
+    /// Wait as long as a response asks for.
+    pub struct RateLimitedBackoff {
+        /// Headers that say how long; the first that is there counts.
+        ///
+        /// - envoy: `reset_headers`
+        /// - example: `[{ name: retry-after }, { name: x-ratelimit-reset, format: UNIX_TIMESTAMP }]`
+        reset_headers: Vec<ResetHeader>,
+        /// A longer wait is not heeded; the next header is looked at, and then the back-off.
+        ///
+        /// - default: Envoy's 5 min
+        /// - envoy: `max_interval`
+        /// - example: `30s`
+        max_interval: Span,
+    }
+
+    /// A header that says how long to wait.
+    pub struct ResetHeader {
+        /// Its name.
+        ///
+        /// - envoy: `name`
+        /// - example: `retry-after`
+        name: String,
+        /// What its number means.
+        ///
+        /// - default: `SECONDS`
+        /// - envoy: `format`
+        format: ResetFormat,
+    }
+
+    /// A header and its value; a name alone asks whether it is there. At most one of `exact`, `prefix` and `regex`.
+    pub struct HeaderCondition {
+        /// Its name; of a request also `:method`, `:path` and the like.
+        ///
+        /// - envoy: `name`
+        /// - example: `idempotency-key`
+        name: String,
+        /// All of its value.
+        ///
+        /// - envoy: `string_match.exact`
+        exact: String,
+        /// Its value begins with these characters.
+        ///
+        /// - envoy: `string_match.prefix`
+        prefix: String,
+        /// All of its value, as a regular expression (RE2).
+        ///
+        /// - envoy: `string_match.safe_regex`
+        regex: Regex,
+    }
+
+    /// A further try while the first goes on.
+    pub struct Hedging {
+        /// Send a request again when a try took `retries.perTryTimeout`, without giving up the try: the first good
+        /// answer counts. Of idempotent requests alone, unless `retries.nonIdempotent` says otherwise. Up to
+        /// `retries.attempts` more at once, so it multiplies the load of a slow service.
+        ///
+        /// - default: `false`
+        /// - envoy: `route.hedge_policy.hedge_on_per_try_timeout`
+        on_per_try_timeout: bool,
+    }
+}
+
+words! {
+    /// What the number in a header means.
+    pub enum ResetFormat {
+        /// For so many seconds.
+        Seconds = "SECONDS",
+        /// Until so many seconds after 1970.
+        UnixTimestamp = "UNIX_TIMESTAMP",
     }
 }
 

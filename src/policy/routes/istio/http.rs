@@ -12,7 +12,7 @@ use crate::{
     model::{
         Decimal,
         policy::{
-            Repeats, Retry, RoutePolicy,
+            BackOff, Repeats, Retry, RoutePolicy,
             routing::{
                 Cors, DirectResponse, Fault, FaultAbort, FaultDelay, FaultStatus, HeaderChanges, HeaderMatch,
                 HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, Mirror, PathMatch,
@@ -435,7 +435,7 @@ fn retry(written: &HttpRetry) -> Option<Retry> {
     if let Some(retry_on) = retry_on {
         (retry.retry_on, retry.retriable_status_codes) = conditions(retry_on);
     }
-    retry.back_off_base = backoff.map(|backoff| backoff.0);
+    retry.back_off = backoff.map(|backoff| BackOff { base: backoff.0, longest: None });
     retry.avoid_previous_hosts = retry_ignore_previous_hosts.unwrap_or(true);
     retry.retry_remote_localities = retry_remote_localities.unwrap_or(false);
     Some(retry)
