@@ -213,6 +213,9 @@ fn others(text: &str) -> Vec<String> {
         "eu/eu-3",
         "10.0.0.77",
         "127.0.0.7",
+        "NO_FALLBACK",
+        "ANY_ENDPOINT",
+        "stage",
     ];
     let mut others: Vec<String> = Vec::new();
     match text {
@@ -317,6 +320,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     ("ServiceEntry/mirrors spec.resolution: DNS", "its endpoints are several names, which leaves no other"),
     ("/geo spec.", "the same is said in two documents"),
+    ("].key: ", "a selector and a header name it together"),
+    ("].keys[", "a selector and a header name it together"),
+    ("subsetSelectors[2].fallbackPolicy: KEYS_SUBSET", "another field of the selector asks for it"),
     ("spec.outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 

@@ -1,6 +1,6 @@
 //! Endpoints into a `ClusterLoadAssignment`: grouped by locality, weighted, with priorities where localities matter.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use super::{
     shares::{Place, Share, Vantage, distance_by_labels, shares},
@@ -11,12 +11,15 @@ use crate::{
         Address, CatalogEntry, ClusterName, Endpoint, Health, LOCAL_CLUSTER, Labels, Locality, Port,
         policy::{EffectivePolicy, Failover, LocalityRouting, UnhealthyEndpoints},
     },
-    proto::envoy::config::{
-        core::v3::{HealthStatus, Locality as ProtoLocality},
-        endpoint::v3::{
-            ClusterLoadAssignment, Endpoint as ProtoEndpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment,
-            lb_endpoint::HostIdentifier,
+    proto::{
+        envoy::config::{
+            core::v3::{HealthStatus, Locality as ProtoLocality, Metadata},
+            endpoint::v3::{
+                ClusterLoadAssignment, Endpoint as ProtoEndpoint, LbEndpoint, LocalityLbEndpoints,
+                cluster_load_assignment, lb_endpoint::HostIdentifier,
+            },
         },
+        google::protobuf::{Struct, Value, value::Kind},
     },
 };
 
@@ -87,7 +90,7 @@ fn localities(
         .map(|(((locality, _), endpoints), Share { priority, weight })| LocalityLbEndpoints {
             locality: (!locality.is_unknown()).then(|| proto_locality(locality)),
             lb_endpoints: match weight {
-                Some(_) => endpoints.iter().map(|endpoint| lb_endpoint(endpoint, port)).collect(),
+                Some(_) => endpoints.iter().map(|endpoint| lb_endpoint(endpoint, port, policy)).collect(),
                 // A place that gets no share is emptied, not weighted 0: Envoy would fall back to it in panic.
                 None => Vec::new(),
             },
@@ -106,7 +109,25 @@ fn has_labels(endpoint: &Endpoint, labels: &Labels) -> bool {
     labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
 }
 
-fn lb_endpoint(endpoint: &Endpoint, port: &Port) -> LbEndpoint {
+/// Where Envoy looks for what subsets are made of.
+pub(super) const SUBSET_METADATA: &str = "envoy.lb";
+
+/// The labels that requests pick by, and no others: what is picked by nobody may change all day.
+fn metadata(endpoint: &Endpoint, port: &Port, policy: &EffectivePolicy) -> Option<Metadata> {
+    let selection = policy.subset_selection.as_ref().filter(|_| port.protocol.is_http())?;
+    let labels: Labels =
+        selection.labels().into_iter().filter_map(|key| Some((key.clone(), endpoint.label(key)?.clone()))).collect();
+    let filter_metadata = [(SUBSET_METADATA.to_owned(), text_struct(labels.iter()))].into();
+    (!labels.is_empty()).then(|| Metadata { filter_metadata, ..Default::default() })
+}
+
+/// Texts by key.
+pub(super) fn text_struct<'a>(texts: impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>)>) -> Struct {
+    let value = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    Struct { fields: texts.map(|(key, text)| (key.to_string(), value(text))).collect() }
+}
+
+fn lb_endpoint(endpoint: &Endpoint, port: &Port, policy: &EffectivePolicy) -> LbEndpoint {
     let address = socket_address(&endpoint.address, endpoint.port_for(port).get());
     let health_status = match endpoint.health {
         Health::Healthy => HealthStatus::Unknown,
@@ -116,6 +137,7 @@ fn lb_endpoint(endpoint: &Endpoint, port: &Port) -> LbEndpoint {
     LbEndpoint {
         health_status: health_status.into(),
         load_balancing_weight: u32_value(endpoint.weight.get()),
+        metadata: metadata(endpoint, port, policy),
         host_identifier: Some(HostIdentifier::Endpoint(ProtoEndpoint { address: Some(address), ..Default::default() })),
         ..Default::default()
     }

@@ -19,6 +19,7 @@ const WHOLE: [&str; 6] = [
     "loadBalancer.consistentHash.maglev",
     "retries.rateLimitedBackoff",
     "statefulSession",
+    "loadBalancer.defaultSubset",
     "tls",
 ];
 

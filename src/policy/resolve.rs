@@ -229,6 +229,7 @@ pub(super) fn shapes_route(path: &str) -> bool {
         "statefulSession",
         "loadBalancer.consistentHash.http",
         "loadBalancer.consistentHash.useSourceIp",
+        "loadBalancer.subsetHeaders",
     ]
     .iter()
     .any(|prefix| path.starts_with(prefix))

@@ -2,6 +2,7 @@
 
 mod retries;
 mod session;
+mod subset_selectors;
 
 use std::time::Duration;
 
@@ -123,6 +124,7 @@ fn check_load_balancer(load_balancer: &LoadBalancer, found: &mut Found<'_>) {
         let message = "Envoy's weighted round robin is not told of zones";
         found.error("loadBalancer.zoneAwareLbSetting", message, "remove it, or take another algorithm");
     }
+    subset_selectors::check(load_balancer, found);
     if let Some(locality) = &load_balancer.locality_lb_setting {
         check_locality(locality, found);
     }

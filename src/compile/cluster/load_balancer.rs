@@ -1,6 +1,6 @@
 //! `lb_policy`, its settings, and what is common to all of them.
 
-use super::{Awareness, weighted_round_robin};
+use super::{Awareness, subset_selection, weighted_round_robin};
 use crate::{
     compile::{
         endpoints::is_locality_weighted,
@@ -10,7 +10,7 @@ use crate::{
         Decimal,
         policy::{
             ConsistentHash, EffectivePolicy, HashFunction, HashTable, LoadBalancer, LocalityRouting, SlowStart,
-            ZoneAware,
+            SubsetSelection, ZoneAware,
         },
     },
     proto::envoy::config::cluster::v3::{
@@ -71,7 +71,10 @@ fn has_plain_fields(load_balancer: &LoadBalancer) -> bool {
 }
 
 /// Writes the algorithm into the cluster, with the plain fields that Envoy has for each.
-pub(super) fn apply(policy: &EffectivePolicy, cluster: &mut Cluster) {
+pub(super) fn apply(policy: &EffectivePolicy, selection: Option<&SubsetSelection>, cluster: &mut Cluster) {
+    if has_plain_fields(&policy.load_balancer) {
+        cluster.lb_subset_config = selection.map(subset_selection::plain);
+    }
     let (lb_policy, lb_config) = match &policy.load_balancer {
         LoadBalancer::RoundRobin { slow_start } => {
             let config = slow_start.as_ref().map(|slow_start| {
@@ -91,7 +94,11 @@ pub(super) fn apply(policy: &EffectivePolicy, cluster: &mut Cluster) {
         }
         LoadBalancer::Random => (LbPolicy::Random, None),
         LoadBalancer::WeightedRoundRobin(weighted) => {
-            cluster.load_balancing_policy = Some(weighted_round_robin::compile(weighted, is_locality_weighted(policy)));
+            let algorithm = weighted_round_robin::compile(weighted, is_locality_weighted(policy));
+            cluster.load_balancing_policy = Some(match selection {
+                Some(selection) => subset_selection::around(selection, algorithm),
+                None => algorithm,
+            });
             // Not read beside the above; Envoy's way to say so.
             (LbPolicy::LoadBalancingPolicyConfig, None)
         }

@@ -10,6 +10,7 @@ mod health_checks;
 mod load_balancer;
 mod outlier_detection;
 mod passthrough;
+mod subset_selection;
 mod transport_socket;
 mod weighted_round_robin;
 
@@ -64,7 +65,9 @@ pub(super) fn compile(
         transport_socket: transport_socket::compile(service, port, policy, mesh),
         ..Default::default()
     };
-    load_balancer::apply(policy, &mut cluster);
+    // Only requests have headers to pick by.
+    let selection = policy.subset_selection.as_ref().filter(|_| port.protocol.is_http());
+    load_balancer::apply(policy, selection, &mut cluster);
     match dns {
         _ if !has_endpoints(policy) => {
             cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::OriginalDst.into()));

@@ -27,7 +27,8 @@ use crate::{
                 access_loggers::file::v3::FileAccessLog,
                 filters::{
                     http::{
-                        cors::v3::Cors, fault::v3::HttpFault, router::v3::Router, stateful_session::v3::StatefulSession,
+                        cors::v3::Cors, fault::v3::HttpFault, header_to_metadata::v3::Config as HeaderToMetadata,
+                        router::v3::Router, stateful_session::v3::StatefulSession,
                     },
                     network::http_connection_manager::v3::{
                         HttpConnectionManager, HttpFilter, Rds,
@@ -48,6 +49,7 @@ const HTTP: &str = "envoy.filters.network.http_connection_manager";
 pub(super) const CORS: &str = "envoy.filters.http.cors";
 pub(super) const FAULT: &str = "envoy.filters.http.fault";
 pub(super) const STATEFUL_SESSION: &str = "envoy.filters.http.stateful_session";
+pub(super) const HEADER_TO_METADATA: &str = "envoy.filters.http.header_to_metadata";
 
 /// The HTTP proxy on the loopback interface.
 pub(super) fn outbound(mesh: &MeshSettings) -> Listener {
@@ -104,6 +106,7 @@ fn http_connection_manager(routes: &str, mesh: &MeshSettings) -> HttpConnectionM
             http_filter(CORS, proto::any(&Cors {})),
             http_filter(FAULT, proto::any(&HttpFault::default())),
             http_filter(STATEFUL_SESSION, proto::any(&StatefulSession::default())),
+            http_filter(HEADER_TO_METADATA, proto::any(&HeaderToMetadata::default())),
             http_filter("envoy.filters.http.router", proto::any(&Router::default())),
         ],
         upgrade_configs: vec![upgrade("websocket")],

@@ -10,6 +10,7 @@ mod outside;
 mod retry;
 mod rules;
 mod session;
+mod subset_headers;
 mod tunnel;
 
 pub(super) use self::{
@@ -116,7 +117,12 @@ fn service_routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shap
             r#match: Some(path_match(PathSpecifier::Prefix("/".into()))),
             action: Some(Action::Route(action)),
             metadata: provenance(&shaped.route),
-            typed_per_filter_config: rules::per_filter_config(None, None, policy.route.session.as_ref()),
+            typed_per_filter_config: rules::per_filter_config(
+                None,
+                None,
+                policy.route.session.as_ref(),
+                policy.subset_headers(),
+            ),
             ..Default::default()
         }
     })

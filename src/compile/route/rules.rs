@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{cors, fault, hash, headers, matching, methods, provenance, retry, session};
+use super::{cors, fault, hash, headers, matching, methods, provenance, retry, session, subset_headers};
 use crate::{
     compile::{
         listener,
         wire::{bool_value, duration, duration_or_absent, millionths, u32_value},
     },
     model::policy::{
-        RoutePolicy, StatefulSession,
+        RoutePolicy, StatefulSession, SubsetHeader,
         routing::{
             Cors, DirectResponse, Fault, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule,
             HttpRules, Mirror, PathMatch, PathRewrite, Redirect,
@@ -55,7 +55,12 @@ fn route(rule: &HttpRule, matched: &HttpMatch, policy: &RoutePolicy) -> Route {
         r#match: Some(matching::compile(matched)),
         metadata: provenance(documents),
         stat_prefix: matched.stat_prefix.as_deref().unwrap_or_default().to_owned(),
-        typed_per_filter_config: per_filter_config(fault.as_ref(), cors.as_ref(), policy.session.as_ref()),
+        typed_per_filter_config: per_filter_config(
+            fault.as_ref(),
+            cors.as_ref(),
+            policy.session.as_ref(),
+            only_destination(action).map_or(&[], |only| &only.subset_headers),
+        ),
         ..Default::default()
     };
     let mut request_headers = vec![request_headers];
@@ -79,16 +84,29 @@ fn route(rule: &HttpRule, matched: &HttpMatch, policy: &RoutePolicy) -> Route {
     route
 }
 
+/// The one place that all of a rule's requests go to.
+fn only_destination(action: &HttpAction) -> Option<&HttpDestination> {
+    match action {
+        HttpAction::Forward(forward) => match forward.destinations.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        },
+        HttpAction::Redirect(_) | HttpAction::Respond(_) => None,
+    }
+}
+
 /// What the filters that every HTTP listener has are told to do for a route.
 pub(super) fn per_filter_config(
     fault: Option<&Fault>,
     cors: Option<&Cors>,
     session: Option<&StatefulSession>,
+    subset_headers: &[SubsetHeader],
 ) -> BTreeMap<String, Any> {
     let configs = [
         (listener::FAULT, fault.map(fault::compile)),
         (listener::CORS, cors.map(cors::compile)),
         (listener::STATEFUL_SESSION, session.map(session::compile)),
+        (listener::HEADER_TO_METADATA, subset_headers::compile(subset_headers)),
     ];
     configs.into_iter().filter_map(|(name, config)| Some((name.to_owned(), config?))).collect()
 }
@@ -140,7 +158,7 @@ pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
 }
 
 fn cluster_weight(destination: &HttpDestination) -> ClusterWeight {
-    let HttpDestination { target, weight, request_headers, response_headers, host } = destination;
+    let HttpDestination { target, weight, request_headers, response_headers, host, subset_headers } = destination;
     ClusterWeight {
         name: target.to_string(),
         weight: u32_value(*weight),
@@ -148,6 +166,7 @@ fn cluster_weight(destination: &HttpDestination) -> ClusterWeight {
         request_headers_to_remove: headers::to_remove(&[request_headers]),
         response_headers_to_add: headers::to_add(&[response_headers]),
         response_headers_to_remove: headers::to_remove(&[response_headers]),
+        typed_per_filter_config: per_filter_config(None, None, None, subset_headers),
         host_rewrite_specifier: host
             .as_ref()
             .map(|host| weighted_cluster::cluster_weight::HostRewriteSpecifier::HostRewriteLiteral(host.to_string())),

@@ -13,6 +13,7 @@ mod outlier_detection;
 mod route;
 pub mod routing;
 mod session;
+mod subset_selection;
 mod transport;
 
 use std::{
@@ -38,6 +39,7 @@ pub use route::{
 };
 pub use routing::Routing;
 pub use session::{SessionState, StatefulSession, WhenGone};
+pub use subset_selection::{SelectorFallback, SubsetFallback, SubsetHeader, SubsetSelection, SubsetSelector};
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 
 use super::{
@@ -89,6 +91,8 @@ pub struct PolicyKey {
 pub struct EffectivePolicy {
     /// Which endpoint takes a request.
     pub load_balancer: LoadBalancer,
+    /// Subsets that requests pick by themselves; absent = none.
+    pub subset_selection: Option<SubsetSelection>,
     /// How localities take part.
     pub locality: LocalityRouting,
     /// Below this percentage of healthy endpoints health is ignored. Default 0: never.
@@ -111,6 +115,13 @@ pub struct EffectivePolicy {
     pub dns: Dns,
     /// Timeouts, retries and sessions of the route.
     pub route: RoutePolicy,
+}
+
+impl EffectivePolicy {
+    /// Which headers of a request pick among the endpoints.
+    pub fn subset_headers(&self) -> &[SubsetHeader] {
+        self.subset_selection.as_ref().map_or(&[], |selection| &selection.headers)
+    }
 }
 
 /// What becomes of endpoints that discovery calls unhealthy.

@@ -11,6 +11,7 @@ mod locality;
 mod outlier_detection;
 mod route;
 mod session;
+mod subset_selection;
 mod transport;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use self::{
     outlier_detection::outlier,
     route::{hedge, retry},
     session::session,
+    subset_selection::subset_selection,
     transport::{dns, proxy_protocol, tls},
 };
 use super::document::{
@@ -55,7 +57,9 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
     } = settings;
     let load_balancer = load_balancer.clone().unwrap_or_default();
     let min_health = outlier_detection.as_ref().and_then(|outlier| outlier.min_health_percent);
+    let algorithm = algorithm(&load_balancer);
     EffectivePolicy {
+        subset_selection: subset_selection(&load_balancer, &algorithm),
         locality: locality(&load_balancer),
         panic_threshold: match (load_balancer.panic_threshold, min_health) {
             (Some(Percent(threshold)), _) => threshold,
@@ -67,7 +71,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
             Some(WholePercent(1..)) => UnhealthyEndpoints::Omitted,
             Some(WholePercent(0)) | None => UnhealthyEndpoints::Sent,
         },
-        load_balancer: algorithm(&load_balancer),
+        load_balancer: algorithm,
         connection_pool: pool(connection_pool.as_ref(), retry_budget.as_ref()),
         outlier_detection: outlier_detection.as_ref().map(outlier),
         health_checks: health_checks.iter().flatten().map(health_check).collect(),

@@ -5,7 +5,7 @@ use std::{num::NonZeroU16, sync::Arc, time::Duration};
 use super::{HttpMatch, Target, TextMatch};
 use crate::model::{
     ClusterName, Decimal,
-    policy::{HashKey, RoutePolicy},
+    policy::{HashKey, RoutePolicy, SubsetHeader},
 };
 
 /// The rules of an HTTP port. A request that none matches is answered with 404.
@@ -89,6 +89,8 @@ pub struct HttpDestination {
     pub response_headers: HeaderChanges,
     /// The `host` that only requests that go there have.
     pub host: Option<Arc<str>>,
+    /// The headers that pick among its endpoints.
+    pub subset_headers: Vec<SubsetHeader>,
 }
 
 /// Changes of headers: remove, then set, then add. Names are in lower case.

@@ -1,7 +1,10 @@
 //! Which endpoint takes a request: `loadBalancer`.
 
 use super::super::scalar::{ChoiceCount, Fraction, OverprovisioningFactor, Percent, RingSize, Span, TableSize};
-use super::locality::{LocalityLbSetting, ZoneAwareLbSetting};
+use super::{
+    locality::{LocalityLbSetting, ZoneAwareLbSetting},
+    subset_selectors::{SubsetFallback, SubsetHeader, SubsetSelector},
+};
 
 settings! {
     /// Which endpoint takes a request.
@@ -31,6 +34,30 @@ settings! {
         /// - envoy: `common_lb_config.zone_aware_lb_config`
         /// - example: `{ minClusterSize: 3 }`
         zone_aware_lb_setting: ZoneAwareLbSetting,
+        /// Labels that requests can pick endpoints by, each request for itself (Envoy's own subsets, within one cluster).
+        ///
+        /// - default: none
+        /// - envoy: `lb_subset_config.subset_selectors`, and `metadata.filter_metadata["envoy.lb"]` of endpoints
+        /// - example: `[ { keys: [ version ] } ]`
+        subset_selectors: Vec<SubsetSelector>,
+        /// Which headers of a request ask for which of those labels.
+        ///
+        /// - default: none
+        /// - envoy: `typed_per_filter_config["envoy.filters.http.header_to_metadata"]` of routes
+        /// - example: `[ { header: x-version, key: version } ]`
+        subset_headers: Vec<SubsetHeader>,
+        /// What becomes of a request that asks for no value, or by other labels than some selector has.
+        ///
+        /// - default: Envoy's NO_FALLBACK, a 503
+        /// - envoy: `lb_subset_config.fallback_policy`
+        /// - example: `ANY_ENDPOINT`
+        subset_fallback_policy: SubsetFallback,
+        /// The endpoints with all these labels, for DEFAULT_SUBSET.
+        ///
+        /// - default: none
+        /// - envoy: `lb_subset_config.default_subset`
+        /// - example: `{ version: v1 }`
+        default_subset: std::collections::BTreeMap<String, String>,
         /// Below this percentage of healthy endpoints health is ignored. Default 0.
         panic_threshold: Percent,
         /// In percent; default Envoy's 140.

@@ -43,11 +43,12 @@ mod locality;
 mod outlier_detection;
 mod retries;
 mod session;
+mod subset_selectors;
 mod tls;
 
 pub use self::{
     connection_pool::*, dns::*, health_check::*, load_balancer::*, locality::*, outlier_detection::*, retries::*,
-    session::*, tls::*,
+    session::*, subset_selectors::*, tls::*,
 };
 use super::scalar::Span;
 

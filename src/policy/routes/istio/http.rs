@@ -112,6 +112,7 @@ impl<'a> Translation<'_, 'a, '_> {
                 request_headers,
                 response_headers,
                 host,
+                subset_headers: found.as_ref().map_or(&[][..], |found| found.effective.subset_headers()).to_vec(),
             });
             found_all.extend(found);
         }
@@ -127,7 +128,7 @@ impl<'a> Translation<'_, 'a, '_> {
                 .merged
                 .settings
                 .iter()
-                .filter(|(path, _)| path.starts_with("loadBalancer.consistentHash.") && shapes_route(path));
+                .filter(|(path, _)| path.starts_with("loadBalancer.") && shapes_route(path));
             for (path, decided) in hashing {
                 settings.entry(path.clone()).or_insert_with(|| decided.leaf.clone());
                 documents.insert(decided.leaf.document.name().into());
