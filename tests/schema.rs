@@ -1,25 +1,10 @@
-//! `chancery schema`: JSON Schema made from the types that read YAML.
+//! `chancery schema`: JSON Schema made from the types that read YAML, and what is made from it in turn. Every field of
+//! every kind is tried: misspelt it is refused, and each says what it is.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
 
-use std::process::Command;
-
-use chancery::schema::{self, Kind};
-use serde_json::Value;
-
-fn chancery(arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_chancery")).args(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-#[test]
-fn the_command_prints_the_schema_of_every_kind_and_of_a_policy_file() {
-    for kind in Kind::all() {
-        let (code, printed, _) = chancery(&["schema", &kind.name().to_lowercase()]);
-        assert_eq!((code, serde_json::from_str::<Value>(&printed).unwrap()), (0, schema::of(kind)));
-    }
-    let (code, printed, _) = chancery(&["schema"]);
-    assert_eq!((code, serde_json::from_str::<Value>(&printed).unwrap()), (0, schema::of_policy_file()));
-    let (code, _, said) = chancery(&["schema", "TraficPolicy"]);
-    assert_eq!((code, said.contains("did you mean `TrafficPolicy`?")), (2, true), "{said}");
-}
+#[path = "schema/command.rs"]
+mod command;
+#[path = "schema/misspelt.rs"]
+mod misspelt;
+#[path = "schema/sample.rs"]
+mod sample;

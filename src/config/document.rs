@@ -16,74 +16,152 @@ use crate::{
     yaml::{self, invalid, scalar_schema},
 };
 
+/// `chancery.yaml`: where facts and policies come from, and where proxies find chancery.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Written {
+    /// What proxies connect to.
     xds: WrittenXds,
+    /// The HTTP API for people and their tools: health, metrics, what is known and served.
     admin: WrittenAdmin,
+    /// Where services and their endpoints come from; at least one.
+    ///
+    /// - example: `[ { file: { path: services.yaml } } ]`
+    #[schemars(required)]
     discovery: Vec<WrittenSource>,
+    /// Files and folders of policy documents. They are watched: an edit takes effect, and a file that is wrong keeps its
+    /// last good content.
+    ///
+    /// - default: `[]`
+    /// - example: `[ { path: policies } ]`
     policies: Vec<WrittenPolicies>,
+    /// Read, and without effect so far.
+    ///
+    /// - default: none
+    /// - example: `/var/lib/chancery`
     state_dir: Option<PathBuf>,
+    /// How long changes may gather before they are pushed.
     push: WrittenPush,
+    /// When a sudden removal is not believed at once.
     guard: WrittenGuard,
 }
 
+/// What proxies connect to.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenXds {
+    /// An IP address and a port; `0.0.0.0:18000` for all interfaces.
+    ///
+    /// - default: `127.0.0.1:18000`
+    /// - example: `0.0.0.0:18000`
     listen: Option<WrittenAddress>,
+    /// TLS for proxies; certificates are read again when their files change.
+    ///
+    /// - default: none, plain gRPC
     tls: Option<WrittenTls>,
 }
 
+/// TLS for proxies. Paths are relative to the folder of chancery.yaml.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenTls {
+    /// A file with the certificate chain, in PEM.
+    ///
+    /// - example: `tls/server.pem`
     cert: PathBuf,
+    /// A file with its private key, in PEM.
+    ///
+    /// - example: `tls/server.key`
     key: PathBuf,
+    /// A file with the authorities of proxies' certificates, in PEM; with it a proxy must show one.
+    ///
+    /// - default: none, proxies show no certificate
+    /// - example: `tls/clients-ca.pem`
     #[serde(default)]
     client_ca: Option<PathBuf>,
 }
 
+/// The HTTP API for people and their tools.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenAdmin {
+    /// An IP address and a port. It has no authentication: keep it where only you can reach it.
+    ///
+    /// - default: `127.0.0.1:19000`
+    /// - example: `127.0.0.1:19000`
     listen: Option<WrittenAddress>,
 }
 
+/// A source of services.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenSource {
+    /// Snapshots in a file or a folder of files, YAML or JSON, read again whenever they change.
+    ///
+    /// - example: `{ path: services.yaml }`
     file: Option<WrittenPath>,
+    /// Not available yet: refused.
     consul: Option<NotYet>,
+    /// Not available yet: refused.
     etcd: Option<NotYet>,
+    /// Not available yet: refused.
     kubernetes: Option<NotYet>,
+    /// Not available yet: refused.
     dns: Option<NotYet>,
+    /// Not available yet: refused.
     registry: Option<NotYet>,
 }
 
+/// A file or a folder.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenPath {
+    /// Relative to the folder of chancery.yaml.
+    ///
+    /// - example: `services.yaml`
     path: PathBuf,
 }
 
+/// A file or a folder of policy documents.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenPolicies {
+    /// Relative to the folder of chancery.yaml.
+    ///
+    /// - example: `policies`
     path: PathBuf,
 }
 
+/// How long changes may gather before they are pushed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenPush {
+    /// Changes are pushed once none came for this long.
+    ///
+    /// - default: `20ms`
+    /// - example: `50ms`
     quiet: Option<WrittenDuration>,
+    /// And at the latest this long after the first; not shorter than `quiet`.
+    ///
+    /// - default: `500ms`
+    /// - example: `1s`
     max_delay: Option<WrittenDuration>,
 }
 
+/// When a sudden removal is not believed at once.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenGuard {
+    /// The share in percent, 0 to 100, of a source's services, or of one service's endpoints, that may vanish at once.
+    /// What loses more is held.
+    ///
+    /// - default: `50`
+    /// - example: `30`
     max_removed_percent: Option<u32>,
+    /// For how long a removal is held.
+    ///
+    /// - default: `30s`
+    /// - example: `2m`
     hold: Option<WrittenDuration>,
 }
 

@@ -13,6 +13,7 @@
 //! `x-default`, a default that is no value ("Envoy's 1h").
 
 mod docs;
+pub mod fields;
 mod reference;
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};

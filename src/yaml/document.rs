@@ -95,6 +95,15 @@ impl Document {
         }
     }
 
+    /// The keys of the document itself, in the order written.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let entries = match &self.node(self.root).kind {
+            Kind::Mapping(entries) => entries.as_slice(),
+            Kind::Scalar { .. } | Kind::Sequence(_) => &[],
+        };
+        entries.iter().map(|entry| &*entry.key)
+    }
+
     /// Every scalar at or below a path as it is written, each with its own path, in the order written.
     pub fn scalars(&self, path: &str) -> Vec<(String, String)> {
         let mut scalars = Vec::new();

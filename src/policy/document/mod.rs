@@ -263,11 +263,21 @@ pub(super) fn key_segment(key: &str) -> String {
     if key.contains(['.', '[', '"']) { format!("[\"{key}\"]") } else { format!(".{key}") }
 }
 
+/// What to say of a document without a field by which documents are told apart: there may be one that is nearly it.
+fn misspelt(source: &yaml::Document, field: &str) -> Option<Diagnostic> {
+    let found = source.keys().find(|found| yaml::nearest(found, [field]).is_some())?;
+    let message = format!("`{found}` is no field of this document");
+    let problem = Diagnostic::error("unknown-field", source.key_place(found), found, message);
+    Some(problem.remedy(format!("did you mean `{field}`?")))
+}
+
 /// The document's kind, if it is one that is supported, in a version that is.
 fn supported_kind(source: &yaml::Document) -> Result<(&'static str, Read), Diagnostic> {
     let Some(written) = source.text("kind") else {
-        return Err(Diagnostic::error("missing-field", source.start(), "kind", "this document has no `kind`")
-            .remedy("a policy document has `apiVersion`, `kind`, `metadata` and `spec`"));
+        let remedy = "a policy document has `apiVersion`, `kind`, `metadata` and `spec`";
+        return Err(misspelt(source, "kind").unwrap_or_else(|| {
+            Diagnostic::error("missing-field", source.start(), "kind", "this document has no `kind`").remedy(remedy)
+        }));
     };
     let Some(&Kind { name: kind, versions, ref support }) = KINDS.iter().find(|kind| kind.name == written) else {
         let problem = Diagnostic::error(
@@ -279,6 +289,9 @@ fn supported_kind(source: &yaml::Document) -> Result<(&'static str, Read), Diagn
         let remedy = did_you_mean(written, KINDS.iter().map(|kind| kind.name));
         return Err(Diagnostic { remedy, ..problem });
     };
+    if let (None, Some(problem)) = (source.text("apiVersion"), misspelt(source, "apiVersion")) {
+        return Err(problem);
+    }
     let version = source.text("apiVersion").unwrap_or_default();
     if !versions.contains(&version) {
         let message = format!("a {kind} has no apiVersion `{version}`");
