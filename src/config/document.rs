@@ -19,6 +19,7 @@ use crate::{
 /// `chancery.yaml`: where facts and policies come from, and where proxies find chancery.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["discovery"]))]
 pub(super) struct Written {
     /// What proxies connect to.
     xds: WrittenXds,
@@ -27,7 +28,6 @@ pub(super) struct Written {
     /// Where services and their endpoints come from; at least one.
     ///
     /// - example: `[ { file: { path: services.yaml } } ]`
-    #[schemars(required)]
     discovery: Vec<WrittenSource>,
     /// Files and folders of policy documents. They are watched: an edit takes effect, and a file that is wrong keeps its
     /// last good content.
