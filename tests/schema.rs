@@ -4,6 +4,8 @@
 
 #[path = "schema/command.rs"]
 mod command;
+#[path = "schema/documented.rs"]
+mod documented;
 #[path = "schema/misspelt.rs"]
 mod misspelt;
 #[path = "schema/sample.rs"]

@@ -96,7 +96,7 @@ fn policy(kind: &document::KindSchema, generator: &mut SchemaGenerator) -> Value
             },
             "metadata": metadata,
             "spec": spec,
-            "status": { "description": "What Kubernetes writes; without meaning here.", "doNotSuggest": true },
+            "status": { "description": "What Kubernetes writes; without meaning here.\n\n- envoy: none", "doNotSuggest": true },
         },
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "additionalProperties": false,

@@ -19,14 +19,24 @@ use crate::{
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DestinationRule {
     /// A short name, a full name, or a wildcard `*.shop.svc.cluster.local`.
+    ///
+    /// - envoy: none, it chooses the clusters
+    /// - example: `orders`
     pub host: String,
     /// For every subset and port that says nothing itself.
     #[serde(default)]
     pub traffic_policy: Option<RulePolicy>,
     /// Named subsets of the endpoints.
+    ///
+    /// - envoy: a cluster `SERVICE:PORT/SUBSET` each
+    /// - example: `[ { name: v1, labels: { version: v1 } } ]`
     #[serde(default)]
     pub subsets: Vec<RuleSubset>,
     /// Whose clients see it: `.` (this namespace), `*` (all, the default), or names of namespaces.
+    ///
+    /// - default: `["*"]`
+    /// - envoy: none, it says whose clusters have the rule
+    /// - example: `["."]`
     #[serde(default)]
     pub export_to: ExportTo,
     #[serde(default)]
@@ -37,19 +47,19 @@ pub struct DestinationRule {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RulePolicy {
-    /// The blocks.
+    /// Which endpoint takes a request.
     pub load_balancer: Option<LoadBalancer>,
-    /// The blocks.
+    /// Connections and limits.
     pub connection_pool: Option<ConnectionPool>,
-    /// The blocks.
+    /// Ejection of endpoints that fail.
     pub outlier_detection: Option<OutlierDetection>,
-    /// The blocks.
+    /// Retries as a share of requests.
     pub retry_budget: Option<RetryBudget>,
     /// Each replaces the whole policy for its port.
     pub port_level_settings: Vec<PortPolicy>,
-    /// The blocks.
+    /// TLS to the endpoints.
     pub tls: Option<Tls>,
-    /// The blocks.
+    /// Tell endpoints the client's address.
     pub proxy_protocol: Option<ProxyProtocol>,
     tunnel: Option<Unsupported>,
 }
@@ -60,16 +70,16 @@ pub struct RulePolicy {
 pub struct PortPolicy {
     /// Which port.
     pub port: PortSelector,
-    /// The blocks.
+    /// Which endpoint takes a request.
     #[serde(default)]
     pub load_balancer: Option<LoadBalancer>,
-    /// The blocks.
+    /// Connections and limits.
     #[serde(default)]
     pub connection_pool: Option<ConnectionPool>,
-    /// The blocks.
+    /// Ejection of endpoints that fail.
     #[serde(default)]
     pub outlier_detection: Option<OutlierDetection>,
-    /// The blocks.
+    /// TLS to the endpoints.
     #[serde(default)]
     pub tls: Option<Tls>,
 }
@@ -79,6 +89,9 @@ pub struct PortPolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PortSelector {
     /// By number.
+    ///
+    /// - envoy: none, it chooses the cluster
+    /// - example: `80`
     pub number: std::num::NonZeroU16,
 }
 
@@ -87,8 +100,15 @@ pub struct PortSelector {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RuleSubset {
     /// What rules call it.
+    ///
+    /// - envoy: the last part of the cluster's name
+    /// - example: `v1`
     pub name: Subsets,
     /// All must be there.
+    ///
+    /// - default: every endpoint
+    /// - envoy: `ClusterLoadAssignment.endpoints`, those that have them
+    /// - example: `{ version: v1 }`
     #[serde(default)]
     pub labels: UniqueMap<String, String>,
     /// Overrides the rule's policy block by block.

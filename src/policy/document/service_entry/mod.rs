@@ -39,7 +39,7 @@ pub struct ServiceEntry {
     /// Whether it is a part of the mesh. Without effect as long as the mesh has no certificates of its own.
     ///
     /// - default: `MESH_EXTERNAL`
-    /// - envoy: none
+    /// - envoy: none, it has no effect
     /// - example: `MESH_EXTERNAL`
     #[serde(default)]
     pub location: Option<Location>,
@@ -56,6 +56,10 @@ pub struct ServiceEntry {
     #[serde(default)]
     pub endpoints: Vec<EntryEndpoint>,
     /// Whose clients see it: `.` (this namespace), `*` (all, the default), names of namespaces, or `~` (nobody).
+    ///
+    /// - default: `["*"]`
+    /// - envoy: none, it says whose resources have the services
+    /// - example: `["."]`
     #[serde(default)]
     pub export_to: ExportTo,
     /// The names that endpoints' certificates may have, where TLS is spoken to them and the policy that says so names
@@ -81,6 +85,7 @@ pub struct EntryPort {
     pub number: NonZeroU16,
     /// What endpoints call it.
     ///
+    /// - envoy: none, endpoints refer to it
     /// - example: `https`
     pub name: EntryPortName,
     /// What is spoken there: `HTTP`, `HTTP2`, `GRPC`, `GRPC-WEB`, `TLS`, `HTTPS`, `TCP`, `MONGO`, `MYSQL` or `REDIS`,
@@ -198,6 +203,7 @@ pub struct EntryEndpoint {
     pub ports: UniqueMap<String, NonZeroU16>,
     /// For subsets.
     ///
+    /// - envoy: none, subsets choose by them
     /// - example: `{ version: v1 }`
     #[serde(default)]
     pub labels: UniqueMap<String, String>,

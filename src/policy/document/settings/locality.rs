@@ -6,10 +6,22 @@ settings! {
     /// What localities mean.
     pub struct LocalityLbSetting {
         /// `false` turns off what a less specific policy says.
+        ///
+        /// - default: `true`
+        /// - envoy: none, it is the absence of the rest
+        /// - example: `false`
         enabled: bool,
         /// Shares between localities. A choice with `failover` and `failoverPriority`.
+        ///
+        /// - default: none
+        /// - envoy: `ClusterLoadAssignment.endpoints[].load_balancing_weight`, and `common_lb_config.locality_weighted_lb_config`
+        /// - example: `[ { from: eu/*, to: { eu/*: 80, us/*: 20 } } ]`
         distribute: Vec<Distribute>,
         /// Where clients go when their own region fails. A choice with `distribute`.
+        ///
+        /// - default: none
+        /// - envoy: `ClusterLoadAssignment.endpoints[].priority`
+        /// - example: `[ { from: eu, to: us } ]`
         failover: Vec<Failover>,
         /// Labels by which endpoints are near to a client: the more of them, from the first on, an endpoint has as the
         /// client has them, the sooner it is used; others only as those lose healthy endpoints. `key=value` asks for that
@@ -58,16 +70,28 @@ settings! {
     /// Shares for clients at one place.
     pub struct Distribute {
         /// Where the client runs: `region/zone/subzone`, `*` for any.
+        ///
+        /// - envoy: none, it says whose assignments have the shares
+        /// - example: `eu/eu-1/*`
         from: String,
         /// The share of each place in percent; together 100.
+        ///
+        /// - envoy: `ClusterLoadAssignment.endpoints[].load_balancing_weight`
+        /// - example: `{ eu/eu-1/*: 80, eu/eu-2/*: 20 }`
         to: std::collections::BTreeMap<String, WholePercent>,
     }
 
     /// Where clients of a region go.
     pub struct Failover {
         /// The clients' region.
+        ///
+        /// - envoy: none, it says whose assignments have the priorities
+        /// - example: `eu`
         from: String,
         /// The region preferred among the others.
+        ///
+        /// - envoy: `ClusterLoadAssignment.endpoints[].priority`
+        /// - example: `us`
         to: String,
     }
 }

@@ -42,6 +42,9 @@ settings! {
         /// - example: `/etc/certs/ca.crl`
         ca_crl: String,
         /// Istio's name of a Kubernetes secret: refused, there is nobody here to read it.
+        ///
+        /// - envoy: none, it is refused
+        /// - example: `shop-credential`
         credential_name: String,
         /// The names an endpoint's certificate may have; one suffices.
         ///

@@ -22,6 +22,7 @@ pub struct HttpRoute {
     /// What Envoy and `why` call it.
     ///
     /// - envoy: `routes[].name`
+    /// - example: `canary`
     pub name: Option<String>,
     /// It matches where one of these does; none = every request.
     ///
@@ -48,6 +49,7 @@ pub struct HttpRoute {
     ///
     /// - default: that of the TrafficPolicies of the service it leads to, else none
     /// - envoy: `route.timeout`
+    /// - example: `2s`
     pub timeout: Option<Span>,
     /// When to try again: one block, whose absent fields are Istio's defaults. Wins over TrafficPolicies.
     ///
@@ -67,11 +69,17 @@ pub struct HttpRoute {
     /// - envoy: `route.request_mirror_policies`
     pub mirrors: Vec<HttpMirrorPolicy>,
     /// Istio's older form of `mirrorPercentage`.
+    ///
+    /// - default: 100
+    /// - envoy: `route.request_mirror_policies[].runtime_fraction`
+    /// - example: `10`
+    /// - deprecated: write `mirrorPercentage: { value: … }`
     pub mirror_percent: Option<Count>,
     /// The share of requests that is copied to `mirror`.
     ///
     /// - default: 100
     /// - envoy: `route.request_mirror_policies[].runtime_fraction`
+    /// - example: `{ value: 10 }`
     pub mirror_percentage: Option<PercentValue>,
     /// Cross-origin requests of browsers.
     ///
@@ -91,7 +99,9 @@ pub struct HttpRouteDestination {
     pub destination: Destination,
     /// Its share, relative to the others'; 0 = none.
     ///
+    /// - default: all of it where there is one place, else 0
     /// - envoy: `route.weighted_clusters.clusters[].weight`
+    /// - example: `90`
     #[serde(default)]
     pub weight: Option<u32>,
     /// Changes of headers, only for what goes there.
@@ -114,10 +124,22 @@ pub struct Headers {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HeaderOperations {
     /// Instead of what is there. Of a request, `:authority` or `host` is the host that the endpoint sees.
+    ///
+    /// - default: none
+    /// - envoy: `request_headers_to_add`, `response_headers_to_add` with `OVERWRITE_IF_EXISTS_OR_ADD`; `route.host_rewrite_literal`
+    /// - example: `{ x-tenant: shop }`
     pub set: UniqueMap<String, String>,
     /// Beside what is there.
+    ///
+    /// - default: none
+    /// - envoy: `request_headers_to_add`, `response_headers_to_add` with `APPEND_IF_EXISTS_OR_ADD`
+    /// - example: `{ x-via: mesh }`
     pub add: UniqueMap<String, String>,
     /// Taken out.
+    ///
+    /// - default: none
+    /// - envoy: `request_headers_to_remove`, `response_headers_to_remove`
+    /// - example: `[x-internal]`
     pub remove: Vec<String>,
 }
 
@@ -127,26 +149,36 @@ pub struct HeaderOperations {
 pub struct HttpRedirect {
     /// The whole path; it may have a query.
     ///
+    /// - default: the path stays
     /// - envoy: `redirect.path_redirect`
+    /// - example: `/new`
     pub uri: Option<String>,
     /// The host.
     ///
+    /// - default: the host stays
     /// - envoy: `redirect.host_redirect`
+    /// - example: `new.example.com`
     pub authority: Option<String>,
     /// The port.
     ///
     /// - envoy: `redirect.port_redirect`
+    /// - example: `8443`
     pub port: Option<NonZeroU16>,
     /// Where the port comes from. Excludes `port`.
+    ///
+    /// - envoy: `redirect.port_redirect`
     pub derive_port: Option<DerivePort>,
     /// `http` or `https`.
     ///
+    /// - default: the scheme stays
     /// - envoy: `redirect.scheme_redirect`
+    /// - example: `https`
     pub scheme: Option<String>,
     /// 301, 302, 303, 307 or 308.
     ///
     /// - default: 301
     /// - envoy: `redirect.response_code`
+    /// - example: `308`
     pub redirect_code: Option<u16>,
 }
 
@@ -168,9 +200,11 @@ pub struct HttpDirectResponse {
     /// The status, 200 to 599.
     ///
     /// - envoy: `direct_response.status`
+    /// - example: `503`
     pub status: u16,
     /// The body.
     ///
+    /// - default: empty
     /// - envoy: `direct_response.body`
     #[serde(default)]
     pub body: Option<HttpBody>,
@@ -181,8 +215,14 @@ pub struct HttpDirectResponse {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpBody {
     /// As text.
+    ///
+    /// - envoy: `direct_response.body.inline_string`
+    /// - example: `back soon`
     pub string: Option<String>,
     /// As bytes, in base64.
+    ///
+    /// - envoy: `direct_response.body.inline_bytes`
+    /// - example: `YmFjayBzb29u`
     pub bytes: Option<Base64>,
 }
 
@@ -228,8 +268,15 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Delegate {
     /// Its name.
+    ///
+    /// - envoy: none, its rules become routes
+    /// - example: `reviews-team`
     pub name: String,
     /// Its namespace; absent = this document's.
+    ///
+    /// - default: this document's
+    /// - envoy: none, its rules become routes
+    /// - example: `books`
     #[serde(default)]
     pub namespace: Option<String>,
 }
@@ -240,11 +287,15 @@ pub struct Delegate {
 pub struct HttpRewrite {
     /// In place of the match's prefix; where the match is no prefix, in place of the whole path.
     ///
+    /// - default: the path stays
     /// - envoy: `route.prefix_rewrite`
+    /// - example: `/v2`
     pub uri: Option<String>,
     /// The host.
     ///
+    /// - default: the host stays
     /// - envoy: `route.host_rewrite_literal`
+    /// - example: `reviews.internal`
     pub authority: Option<String>,
     /// In place of what a pattern finds in the path. Excludes `uri`.
     ///
@@ -257,9 +308,15 @@ pub struct HttpRewrite {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegexRewrite {
     /// What is replaced, wherever it is found (RE2).
+    ///
+    /// - envoy: `route.regex_rewrite.pattern.regex`
+    /// - example: `^/user/([0-9]+)$`
     #[serde(rename = "match")]
     pub pattern: Regex,
     /// By what; `\1` stands for the first group.
+    ///
+    /// - envoy: `route.regex_rewrite.substitution`
+    /// - example: `/users/\1`
     pub rewrite: String,
 }
 
@@ -271,16 +328,19 @@ pub struct HttpRetry {
     ///
     /// - default: 0
     /// - envoy: `retry_policy.num_retries`
+    /// - example: `3`
     pub attempts: Option<Count>,
     /// For each try.
     ///
     /// - default: the request's timeout alone
     /// - envoy: `retry_policy.per_try_timeout`
+    /// - example: `500ms`
     pub per_try_timeout: Option<Span>,
     /// Envoy's conditions and status codes, separated by commas.
     ///
     /// - default: `connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes`
     /// - envoy: `retry_policy.retry_on`, `retry_policy.retriable_status_codes`
+    /// - example: `connect-failure,refused-stream,503`
     pub retry_on: Option<RetryOn>,
     /// Turn to other localities.
     ///
@@ -296,6 +356,7 @@ pub struct HttpRetry {
     ///
     /// - default: `25ms`
     /// - envoy: `retry_policy.retry_back_off.base_interval`
+    /// - example: `50ms`
     pub backoff: Option<Span>,
 }
 
@@ -314,11 +375,21 @@ pub struct HttpFaultInjection {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Delay {
     /// Istio's older form of `percentage`.
+    ///
+    /// - default: none waits
+    /// - envoy: `HTTPFault.delay.percentage`
+    /// - example: `10`
+    /// - deprecated: write `percentage: { value: … }`
     pub percent: Option<Count>,
     /// How long.
+    ///
+    /// - envoy: `HTTPFault.delay.fixed_delay`
+    /// - example: `5s`
     pub fixed_delay: Option<Span>,
     exponential_delay: Option<Unsupported>,
     /// The share of requests that wait; without it none does.
+    ///
+    /// - example: `{ value: 10 }`
     pub percentage: Option<PercentValue>,
 }
 
@@ -327,11 +398,19 @@ pub struct Delay {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Abort {
     /// With this status, 200 to 599.
+    ///
+    /// - envoy: `HTTPFault.abort.http_status`
+    /// - example: `503`
     pub http_status: Option<u16>,
     /// With this gRPC status, for example `UNAVAILABLE`.
+    ///
+    /// - envoy: `HTTPFault.abort.grpc_status`
+    /// - example: `UNAVAILABLE`
     pub grpc_status: Option<GrpcStatus>,
     http2_error: Option<Unsupported>,
     /// The share of requests that are aborted; without it none is.
+    ///
+    /// - example: `{ value: 0.5 }`
     pub percentage: Option<PercentValue>,
 }
 
@@ -380,6 +459,9 @@ impl<'de> Deserialize<'de> for GrpcStatus {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PercentValue {
     /// From 0 to 100, fractions allowed.
+    ///
+    /// - envoy: a `FractionalPercent`, or a `RuntimeFractionalPercent` around it, in millionths
+    /// - example: `12.5`
     pub value: Percent,
 }
 
@@ -401,22 +483,53 @@ pub struct HttpMirrorPolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CorsPolicy {
     /// Istio's older form of `allowOrigins`, each exact.
+    ///
+    /// - default: `[]`
+    /// - envoy: `CorsPolicy.allow_origin_string_match[].exact`
+    /// - example: `[https://shop.example.com]`
+    /// - deprecated: write `allowOrigins: [ { exact: … } ]`
     pub allow_origin: Vec<String>,
     /// Which origins may.
+    ///
+    /// - default: none may
+    /// - envoy: `CorsPolicy.allow_origin_string_match`
+    /// - example: `[ { exact: https://shop.example.com } ]`
     pub allow_origins: Vec<StringMatch>,
     /// With which methods.
+    ///
+    /// - default: `[]`
+    /// - envoy: `CorsPolicy.allow_methods`
+    /// - example: `[GET, POST]`
     pub allow_methods: Vec<String>,
     /// With which headers.
+    ///
+    /// - default: `[]`
+    /// - envoy: `CorsPolicy.allow_headers`
+    /// - example: `[content-type]`
     pub allow_headers: Vec<String>,
     /// Which headers of the response they may read.
+    ///
+    /// - default: `[]`
+    /// - envoy: `CorsPolicy.expose_headers`
+    /// - example: `[x-total]`
     pub expose_headers: Vec<String>,
     /// How long a browser may remember this; whole seconds.
+    ///
+    /// - default: what the browser does by itself
+    /// - envoy: `CorsPolicy.max_age`
+    /// - example: `1h`
     pub max_age: Option<Span>,
     /// Whether with cookies and the like.
+    ///
+    /// - default: `false`
+    /// - envoy: `CorsPolicy.allow_credentials`
+    /// - example: `true`
     pub allow_credentials: Option<bool>,
     /// What becomes of a preflight from an origin that is not allowed.
     ///
     /// - default: `FORWARD`
+    /// - envoy: `CorsPolicy.forward_not_matching_preflights`
+    /// - example: `IGNORE`
     pub unmatched_preflights: Option<UnmatchedPreflights>,
 }
 

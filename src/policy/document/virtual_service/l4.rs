@@ -35,6 +35,10 @@ pub struct RouteDestination {
     /// Where.
     pub destination: Destination,
     /// Its share, relative to the others'.
+    ///
+    /// - default: all of it where there is one place, else 0
+    /// - envoy: `TcpProxy.weighted_clusters.clusters[].weight`
+    /// - example: `90`
     #[serde(default)]
     pub weight: Option<u32>,
 }

@@ -15,6 +15,9 @@ use crate::{
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HttpMatchRequest {
     /// For people.
+    ///
+    /// - envoy: none, it is for people
+    /// - example: `internal-users`
     pub name: Option<String>,
     /// The path, without the query; `prefix` compares characters, so that `/api` matches `/apis`.
     ///
@@ -24,14 +27,17 @@ pub struct HttpMatchRequest {
     /// `http` or `https`.
     ///
     /// - envoy: `match.headers` of `:scheme`
+    /// - example: `{ exact: https }`
     pub scheme: Option<StringMatch>,
     /// The method.
     ///
     /// - envoy: `match.headers` of `:method`
+    /// - example: `{ exact: GET }`
     pub method: Option<StringMatch>,
     /// The host the client wrote, with the port where it wrote one.
     ///
     /// - envoy: `match.headers` of `:authority`
+    /// - example: `{ prefix: reviews }`
     pub authority: Option<StringMatch>,
     /// Headers by name; a name alone (`{}`) asks whether it is there.
     ///
@@ -39,14 +45,27 @@ pub struct HttpMatchRequest {
     /// - example: `{ end-user: { exact: jason } }`
     pub headers: UniqueMap<String, Option<StringMatch>>,
     /// The port that was dialled.
+    ///
+    /// - default: any port of the service
+    /// - envoy: none, only that port's routes have the rule
+    /// - example: `80`
     pub port: Option<NonZeroU16>,
     /// Labels of the client's workload, as its `node.metadata.LABELS` has them.
+    ///
+    /// - default: any client
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `{ app: checkout }`
     pub source_labels: UniqueMap<String, String>,
     /// Where this match applies; replaces the document's `gateways`.
+    ///
+    /// - default: the document's
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `[mesh]`
     pub gateways: Vec<String>,
     /// Query parameters by name; a name alone (`{}`) asks whether it is there.
     ///
     /// - envoy: `match.query_parameters`
+    /// - example: `{ debug: { exact: "1" } }`
     pub query_params: UniqueMap<String, Option<StringMatch>>,
     /// Whether `uri` ignores case; only `exact` and `prefix`.
     ///
@@ -56,12 +75,18 @@ pub struct HttpMatchRequest {
     /// Headers that must not be as described.
     ///
     /// - envoy: `match.headers[].invert_match`
+    /// - example: `{ x-legacy: {} }`
     pub without_headers: UniqueMap<String, Option<StringMatch>>,
     /// The namespace of the client's workload.
+    ///
+    /// - default: any namespace
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `shop`
     pub source_namespace: Option<String>,
     /// A word for statistics of this match's route.
     ///
     /// - envoy: `stat_prefix`
+    /// - example: `checkout`
     pub stat_prefix: Option<String>,
 }
 
@@ -70,10 +95,19 @@ pub struct HttpMatchRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StringMatch {
     /// All of it.
+    ///
+    /// - envoy: `exact` of a `StringMatcher`; of a path `match.path`
+    /// - example: `/login`
     pub exact: Option<String>,
     /// It begins with these characters.
+    ///
+    /// - envoy: `prefix` of a `StringMatcher`; of a path `match.prefix`
+    /// - example: `/api`
     pub prefix: Option<String>,
     /// All of it, as a regular expression (RE2).
+    ///
+    /// - envoy: `safe_regex.regex`
+    /// - example: `/v[0-9]+/.*`
     pub regex: Option<Regex>,
 }
 
@@ -88,12 +122,28 @@ pub struct L4MatchAttributes {
     pub destination_subnets: Vec<super::CidrBlock>,
     source_subnet: Option<Unsupported>,
     /// The port that was dialled.
+    ///
+    /// - default: any port of the service
+    /// - envoy: none, only that port's filter chains have the rule
+    /// - example: `5432`
     pub port: Option<NonZeroU16>,
     /// Labels of the client's workload.
+    ///
+    /// - default: any client
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `{ app: checkout }`
     pub source_labels: UniqueMap<String, String>,
     /// Where this match applies; replaces the document's `gateways`.
+    ///
+    /// - default: the document's
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `[mesh]`
     pub gateways: Vec<String>,
     /// The namespace of the client's workload.
+    ///
+    /// - default: any namespace
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `shop`
     pub source_namespace: Option<String>,
 }
 
@@ -109,13 +159,30 @@ pub struct TlsMatchAttributes {
     /// The address that was dialled is in one of these.
     ///
     /// - envoy: `filter_chain_match.prefix_ranges`
+    /// - example: `[10.0.0.0/8]`
     pub destination_subnets: Vec<super::CidrBlock>,
     /// The port that was dialled.
+    ///
+    /// - default: any port of the service
+    /// - envoy: none, only that port's filter chains have the rule
+    /// - example: `443`
     pub port: Option<NonZeroU16>,
     /// Labels of the client's workload.
+    ///
+    /// - default: any client
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `{ app: checkout }`
     pub source_labels: UniqueMap<String, String>,
     /// Where this match applies; replaces the document's `gateways`.
+    ///
+    /// - default: the document's
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `[mesh]`
     pub gateways: Vec<String>,
     /// The namespace of the client's workload.
+    ///
+    /// - default: any namespace
+    /// - envoy: none, it says whose routes have the rule
+    /// - example: `shop`
     pub source_namespace: Option<String>,
 }

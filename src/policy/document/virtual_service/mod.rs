@@ -23,11 +23,14 @@ pub struct VirtualService {
     /// The services whose traffic it routes: short names, full names, or wildcards. None = it is routed to by the
     /// `delegate` of another VirtualService.
     ///
+    /// - envoy: `virtual_hosts[].domains`; on tls ports `filter_chain_match.server_names`
     /// - example: `[reviews]`
     pub hosts: Vec<String>,
     /// Where it applies: `mesh` stands for the sidecars. Names of gateways have no effect on them.
     ///
     /// - default: `[mesh]`
+    /// - envoy: none, it says whose routes have the rules
+    /// - example: `[mesh]`
     pub gateways: Vec<String>,
     /// Rules for requests to HTTP ports; the first that matches counts, and a request that none matches is answered
     /// with 404.
@@ -45,6 +48,8 @@ pub struct VirtualService {
     /// The namespaces whose clients see it: `.` is its own, `*` all.
     ///
     /// - default: `["*"]`
+    /// - envoy: none, it says whose routes have the rules
+    /// - example: `["."]`
     pub export_to: ExportTo,
 }
 
@@ -66,9 +71,14 @@ pub fn names_mesh(gateways: &[String]) -> bool {
 pub struct Destination {
     /// A short name (in the document's namespace), or a full name.
     ///
+    /// - envoy: `route.cluster`, of which it is the first part
     /// - example: `reviews`
     pub host: String,
     /// One of the service's subsets; absent = all of it.
+    ///
+    /// - default: all of it
+    /// - envoy: `route.cluster`, of which it is the last part
+    /// - example: `v1`
     #[serde(default)]
     pub subset: Option<Subset>,
     /// Its port; absent = the service's only one, else the one that was dialled.
@@ -94,5 +104,8 @@ impl<'de> Deserialize<'de> for Subset {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PortNumber {
     /// Its number.
+    ///
+    /// - envoy: `route.cluster`, of which it is the second part
+    /// - example: `80`
     pub number: std::num::NonZeroU16,
 }
