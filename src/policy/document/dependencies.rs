@@ -10,10 +10,15 @@ use crate::{diagnostic::Diagnostic, yaml};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dependencies {
-    /// `node.cluster` of the sidecars, or a pattern. Documents for one workload unite; one that names it replaces
-    /// those that match it by a pattern.
+    /// `node.cluster` of the sidecars, or a pattern. Documents for one workload unite; one that names it replaces those
+    /// that match it by a pattern.
+    ///
+    /// - example: `checkout`
     pub workload: Pattern,
     /// Names or patterns of services; none = the workload calls nobody.
+    ///
+    /// - envoy: the clusters, endpoints and virtual hosts that are sent
+    /// - example: `[ orders, "pay-*" ]`
     pub services: Vec<Pattern>,
 }
 

@@ -18,7 +18,13 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Mesh {
+    /// Where sidecars listen for their application.
     outbound: Outbound,
+    /// The network that services get addresses of their own from, by a hash of their names.
+    ///
+    /// - default: `127.64.0.0/10`
+    /// - envoy: `address` of listeners
+    /// - example: `127.80.0.0/12`
     addresses: Option<Addresses>,
     /// What becomes of a request to a host that no service has: `registryOnly` answers it with 404 and a sentence;
     /// `allowAny` resolves the host by DNS and passes the request on, CONNECT as a tunnel. To change it changes routes
@@ -28,22 +34,54 @@ pub struct Mesh {
     /// - envoy: the virtual host `unknown` of the RouteConfiguration `outbound`, and the cluster `passthrough`
     /// - example: `allowAny`
     outbound_traffic: Option<OutboundTraffic>,
+    /// A file on the proxy's machine that TLS to a service is verified with, unless a policy says otherwise.
+    ///
+    /// - default: `/etc/ssl/certs/ca-certificates.crt`
+    /// - envoy: `common_tls_context.validation_context.trusted_ca.filename`
+    /// - example: `/etc/certs/mesh-ca.pem`
     ca_certificates: Option<String>,
+    /// Whether every document must have an annotation `owner`; without one it is a warning.
+    ///
+    /// - default: `false`
+    /// - example: `true`
     require_owner: Option<bool>,
+    /// Where sidecars write what they proxied.
+    ///
+    /// - default: none
+    /// - envoy: `access_log`
+    /// - example: `{ path: /dev/stdout }`
     access_log: Option<AccessLog>,
     /// The namespace whose DestinationRules and Sidecar are the defaults of the mesh, as in Istio.
     ///
     /// - default: `istio-system`
     /// - example: `mesh-config`
     root_namespace: Option<RootNamespace>,
+    /// MeshConfig's defaults for DestinationRules: refused, write a `TrafficPolicy` without a target.
+    ///
+    /// - default: none
     default_traffic_policy: Option<Unsupported>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Outbound {
+    /// The address of the listener.
+    ///
+    /// - default: `127.0.0.1`
+    /// - envoy: `address.socket_address.address`
+    /// - example: `127.0.0.1`
     address: Option<IpAddr>,
+    /// The port of the listener.
+    ///
+    /// - default: `15001`
+    /// - envoy: `address.socket_address.port_value`
+    /// - example: `15001`
     port: Option<std::num::NonZeroU16>,
+    /// Which ports of services get a listener of their own besides, at the service's own address.
+    ///
+    /// - default: `tcp`
+    /// - envoy: a listener `SERVICE:PORT`
+    /// - example: `all`
     listeners: Option<Listeners>,
 }
 
@@ -65,6 +103,10 @@ enum OutboundTraffic {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AccessLog {
+    /// A file; `/dev/stdout` is Envoy's own output.
+    ///
+    /// - envoy: `access_log[0].typed_config.path`
+    /// - example: `/dev/stdout`
     path: String,
 }
 

@@ -20,25 +20,83 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TrafficPolicy {
-    /// Which services; absent = all.
+    /// Which services.
+    ///
+    /// - default: every service
+    /// - example: `{ service: orders }`
     pub target: Target,
-    /// Only as seen by these workloads; absent = by all.
+    /// Only as seen by these workloads.
+    ///
+    /// - default: all workloads
+    /// - example: `{ services: [ checkout, "batch-*" ] }`
     pub clients: Option<Clients>,
-    /// Subsets of the target service.
+    /// Subsets of the target service, each a cluster of its own.
+    ///
+    /// - default: none
+    /// - envoy: a cluster `SERVICE:PORT/SUBSET`
+    /// - example: `[ { name: v1, labels: { version: v1 } } ]`
     pub subsets: Vec<Subset>,
+    /// Which endpoint takes a request.
     load_balancer: Option<LoadBalancer>,
+    /// Connections and limits.
     connection_pool: Option<ConnectionPool>,
+    /// Ejection of endpoints that fail. A detector is on where one of its own fields is set.
+    ///
+    /// - default: none
+    /// - envoy: `outlier_detection`
+    /// - example: `{ consecutive5xxErrors: 5 }`
     outlier_detection: Option<OutlierDetection>,
+    /// Active checks of every endpoint by every sidecar.
+    ///
+    /// - default: none
+    /// - envoy: `health_checks`
+    /// - example: `[ { httpHealthCheck: { path: /healthz } } ]`
     health_checks: Option<Vec<HealthCheck>>,
+    /// Retries as a share of requests, in place of `connectionPool.http.maxRetries`.
+    ///
+    /// - default: none
+    /// - envoy: `circuit_breakers.thresholds[0].retry_budget`
+    /// - example: `{ percent: 20 }`
     retry_budget: Option<RetryBudget>,
+    /// How long a request may take in all, retries included; `0s` = no limit.
+    ///
+    /// - default: `0s`
+    /// - envoy: `timeout` of the route
+    /// - example: `2s`
     timeout: Option<Span>,
+    /// How long a request may go without a byte in either direction; `0s` = no limit.
+    ///
+    /// - default: `0s`
+    /// - envoy: `idle_timeout` of the route
+    /// - example: `30s`
     stream_idle_timeout: Option<Span>,
+    /// How long a request or stream may last, from its first byte to its last.
+    ///
+    /// - default: none
+    /// - envoy: `max_stream_duration` of the route
+    /// - example: `1h`
     max_stream_duration: Option<Span>,
+    /// When and how often a request is sent again.
+    ///
+    /// - default: twice on `connect-failure,refused-stream,reset-before-request`
+    /// - envoy: `retry_policy` of the route
+    /// - example: `{ attempts: 2, retryOn: "connect-failure,refused-stream" }`
     retries: Option<Retries>,
     hedging: Option<Hedging>,
     stateful_session: Option<StatefulSession>,
+    /// TLS to the endpoints.
+    ///
+    /// - default: none
+    /// - envoy: `transport_socket`
+    /// - example: `{ mode: SIMPLE }`
     tls: Option<Tls>,
+    /// Tell endpoints the client's address in a PROXY protocol header.
+    ///
+    /// - default: none
+    /// - envoy: `transport_socket`
+    /// - example: `{ version: V2 }`
     proxy_protocol: Option<ProxyProtocol>,
+    /// How Envoy resolves endpoints that are host names.
     dns: Option<Dns>,
 }
 
@@ -46,13 +104,25 @@ pub struct TrafficPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Target {
-    /// A name or a pattern.
+    /// A service's name, or a pattern with `*`. Excludes `labels`.
+    ///
+    /// - default: every service
+    /// - example: `orders`
     pub service: Option<Pattern>,
-    /// The service's labels; all must be there.
+    /// Labels of services, all of which must be there. Excludes `service`.
+    ///
+    /// - default: every service
+    /// - example: `{ team: shop }`
     pub labels: Option<UniqueMap<String, String>>,
     /// One port, by its number.
+    ///
+    /// - default: every port
+    /// - example: `80`
     pub port: Option<std::num::NonZeroU16>,
     /// One subset.
+    ///
+    /// - default: the service itself and every subset
+    /// - example: `v1`
     pub subset: Option<Subsets>,
 }
 
@@ -60,7 +130,9 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Clients {
-    /// Names or patterns.
+    /// `node.cluster` of the proxies: names, or patterns with `*`.
+    ///
+    /// - example: `[ checkout, "batch-*" ]`
     pub services: Vec<Pattern>,
 }
 
@@ -97,9 +169,16 @@ impl<'de> Deserialize<'de> for Subsets {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Subset {
-    /// What rules call it.
+    /// What rules call it, and the part of the cluster's name behind the `/`.
+    ///
+    /// - envoy: the name of the cluster
+    /// - example: `v1`
     pub name: Subsets,
-    /// All must be there; none = every endpoint.
+    /// Labels of endpoints, all of which must be there; none = every endpoint.
+    ///
+    /// - default: none
+    /// - envoy: the endpoints of the cluster
+    /// - example: `{ version: v1 }`
     #[serde(default)]
     pub labels: UniqueMap<String, String>,
 }
