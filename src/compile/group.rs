@@ -210,18 +210,23 @@ impl Group {
 
     /// Looks again where a service's routes lead. Returns the services that are reached now and were not, or no longer.
     fn follow_routes(&mut self, name: &ServiceName) -> Vec<ServiceName> {
-        let Some(scope) = &self.facts.scope else { return Vec::new() };
-        let policy = self.input.policies.get(name).filter(|_| scope.contains(name));
+        if !self.facts.is_scoped() {
+            return Vec::new();
+        }
+        let policy = self.input.policies.get(name).filter(|_| self.is_dialled(name));
         self.reach.set(name, policy.map(|policy| policy.leads_to(name)).unwrap_or_default())
     }
 
     /// As what a service is there, if it is.
     fn presence(&self, name: &ServiceName) -> Option<Presence> {
-        match &self.facts.scope {
-            None => Some(Presence::Dialled),
-            Some(scope) if scope.contains(name) => Some(Presence::Dialled),
-            Some(_) => self.reach.contains(name).then_some(Presence::LedTo),
-        }
+        let is_dialled = !self.facts.is_scoped() || self.is_dialled(name);
+        let presence = if is_dialled { Presence::Dialled } else { Presence::LedTo };
+        (is_dialled || self.reach.contains(name)).then_some(presence)
+    }
+
+    /// Whether applications dial a service, where not all are.
+    fn is_dialled(&self, name: &ServiceName) -> bool {
+        self.input.catalog.get(name.as_str()).is_some_and(|entry| self.facts.dials(&entry.service))
     }
 
     /// Compiles a service's units anew, and puts their resources in the place of the old ones.

@@ -26,6 +26,8 @@ pub(super) struct ByNamespace {
     /// The namespaces of services that are not in `default`.
     of_services: BTreeMap<ServiceName, Arc<str>>,
     namespaces: Arc<Namespaces>,
+    /// Whether documents need to know every client's namespace.
+    all_count: bool,
     asked: Asked,
 }
 
@@ -39,7 +41,9 @@ impl ByNamespace {
         stale: &BTreeSet<ServiceName>,
         names: &BTreeSet<Arc<str>>,
     ) -> u64 {
-        let (mut resolved, mut differs) = (0, false);
+        let all_count = !policies.sidecars().by_namespace.is_empty();
+        let (mut resolved, mut differs) = (0, self.all_count != all_count);
+        self.all_count = all_count;
         for name in &self.asked.with_askers(stale, names) {
             let entry = catalog.get(name.as_str());
             let namespace = entry.map_or(DEFAULT_NAMESPACE, |entry| entry.service.namespace());
@@ -66,7 +70,8 @@ impl ByNamespace {
         }
         if differs {
             let representatives = representatives(&self.answers);
-            let of_services = if representatives.is_empty() { BTreeMap::new() } else { self.of_services.clone() };
+            let is_needed = all_count || !representatives.is_empty();
+            let of_services = if !is_needed { BTreeMap::new() } else { self.of_services.clone() };
             self.namespaces = Arc::new(Namespaces { representatives, of_services });
         }
         resolved

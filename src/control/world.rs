@@ -188,6 +188,7 @@ impl World {
             locality: policies.locality_use(),
             compared_labels: Arc::new(policies.compared_labels()),
             dependencies: policies.dependencies(),
+            sidecars: policies.sidecars(),
             label_selectors: Arc::new(policies.label_selectors()),
             namespaces: by_namespace.namespaces().clone(),
         };

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod decimal;
+pub mod egress;
 pub mod endpoint;
 pub mod locality;
 pub mod mesh;

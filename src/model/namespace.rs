@@ -65,7 +65,7 @@ pub struct Namespaces {
     /// Each namespace whose clients get another answer than those of unnamed ones, with the one that stands for all
     /// that get the same: the first by name.
     pub representatives: BTreeMap<Arc<str>, Arc<str>>,
-    /// The namespaces of services that are not in `default`; empty where no namespace distinguishes anything.
+    /// The namespaces of services that are not in `default`; empty where nobody asks for a client's namespace.
     pub of_services: BTreeMap<ServiceName, Arc<str>>,
 }
 

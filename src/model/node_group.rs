@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    egress::{Egress, Sidecars},
     locality::Locality,
     name::ServiceName,
     namespace::Namespaces,
@@ -34,8 +35,23 @@ pub struct NodeGroup {
     pub local: Option<Arc<str>>,
     /// Of its labels those that a policy compares with endpoints'.
     pub labels: Labels,
-    /// The services it is sent; absent = all.
+    /// The services it calls, by `Dependencies`; absent = all.
     pub scope: Option<Scope>,
+    /// The services it may reach, by a `Sidecar`; absent = all.
+    pub egress: Option<Egress>,
+}
+
+impl NodeGroup {
+    /// Whether it is sent some services and not all.
+    pub fn is_scoped(&self) -> bool {
+        self.scope.is_some() || self.egress.is_some()
+    }
+
+    /// Whether its applications may dial a service.
+    pub fn dials(&self, service: &Service) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.contains(&service.name))
+            && self.egress.as_ref().is_none_or(|egress| egress.contains(service))
+    }
 }
 
 /// Services, by names and patterns: those that a workload says it calls.
@@ -81,6 +97,8 @@ pub struct Grouping {
     pub compared_labels: Arc<BTreeSet<Arc<str>>>,
     /// What workloads call, as documents say.
     pub dependencies: Arc<BTreeMap<NamePattern, Scope>>,
+    /// What workloads may reach, as documents say.
+    pub sidecars: Arc<Sidecars>,
     /// Every selector of clients by their labels that a rule uses.
     pub label_selectors: Arc<BTreeSet<Labels>>,
     /// The namespaces that distinguish something.
@@ -105,8 +123,16 @@ pub enum LocalityUse {
 impl Grouping {
     /// The group a proxy belongs to.
     pub fn group_of(&self, proxy: &Proxy) -> NodeGroup {
-        let Self { selectors, with_listeners, locality, compared_labels, dependencies: _, label_selectors, namespaces } =
-            self;
+        let Self {
+            selectors,
+            with_listeners,
+            locality,
+            compared_labels,
+            dependencies: _,
+            sidecars,
+            label_selectors,
+            namespaces,
+        } = self;
         let matching = selectors.iter().filter(|selector| selector.matches(&proxy.workload));
         NodeGroup {
             kind: proxy.kind,
@@ -126,6 +152,7 @@ impl Grouping {
             local: (proxy.local_cluster && proxy.kind == ClientKind::Envoy).then(|| proxy.workload.clone()),
             labels: compared_labels.iter().filter_map(|key| Some((key.clone(), proxy.label(key)?.clone()))).collect(),
             scope: self.scope_of(&proxy.workload),
+            egress: sidecars.of(namespaces.of_proxy(proxy), &proxy.labels),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     cluster_lints,
     document::{
-        Body, Dependencies, DestinationRule, Document, TrafficPolicy, VirtualService,
+        Body, Dependencies, DestinationRule, Document, Sidecar, TrafficPolicy, VirtualService,
         traffic_policy::{Clients, Pattern, Target},
     },
     istio::Rule,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    model::{Catalog, CatalogEntry, ClientView, NamePattern},
+    model::{Catalog, CatalogEntry, ClientView, NamePattern, egress::EgressHost},
     yaml::{UniqueMap, nearest},
 };
 
@@ -26,6 +26,7 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
             Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
             Body::DestinationRule(rule) => destination_rule(document, rule, catalog),
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
+            Body::Sidecar(sidecar) => sidecar_problems(document, sidecar, catalog),
             Body::VirtualService(service) => virtual_service(document, service, catalog),
             // An entry is a service itself.
             Body::ServiceEntry(_) | Body::Mesh(_) => Vec::new(),
@@ -179,6 +180,21 @@ fn dependency_problems(document: &Document, dependencies: &Dependencies, catalog
         problems.push(warning(document, &field, message, similar_service(pattern.as_str(), catalog)));
     }
     problems
+}
+
+/// Hosts that mean no service there is. A whole namespace may be empty.
+fn sidecar_problems(document: &Document, sidecar: &Sidecar, catalog: &Catalog) -> Vec<Diagnostic> {
+    let is_there = |host: &EgressHost| catalog.iter().any(|(_, entry)| host.matches(&entry.service));
+    let unmatched = sidecar
+        .hosts()
+        .filter(|(_, _, host)| host.as_ref().is_some_and(|host| host.host.as_str() != "*" && !is_there(host)));
+    unmatched
+        .map(|(field, host, _)| {
+            let name = host.split_once('/').map_or(host, |(_, name)| name);
+            let remedy = similar_service(name, catalog);
+            warning(document, &field, format!("no service is meant by `{host}`: it has no effect"), remedy)
+        })
+        .collect()
 }
 
 fn known(pattern: &NamePattern, catalog: &Catalog) -> bool {

@@ -25,6 +25,7 @@ pub mod routes;
 mod rule_choice;
 mod set;
 mod settings_check;
+mod sidecars;
 pub mod why;
 
 pub use check::check_against;

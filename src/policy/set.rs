@@ -18,12 +18,13 @@ use super::{
     leaves::{Path, flatten},
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
     routes::{Routed, VirtualServices},
+    sidecars::SidecarDocuments,
 };
 use crate::{
     diagnostic::Diagnostic,
     model::{
         CatalogEntry, ClientView, Labels, LocalityUse, MeshSettings, NamePattern, Scope, Service, ServiceName,
-        SubsetName, service::Port,
+        SubsetName, egress::Sidecars, service::Port,
     },
 };
 
@@ -37,6 +38,8 @@ pub struct PolicySet {
     pub(super) rules: Rules,
     pub(super) virtual_services: VirtualServices,
     pub(super) entries: Entries,
+    pub(super) sidecar_documents: SidecarDocuments,
+    sidecars: Arc<Sidecars>,
     mesh: MeshSettings,
     dependencies: Arc<BTreeMap<NamePattern, Scope>>,
 }
@@ -55,7 +58,7 @@ impl PolicySet {
         let mut set = Self::default();
         let mut problems = Vec::new();
         let mut mesh: Option<Arc<Document>> = None;
-        let mut entries = Vec::new();
+        let (mut entries, mut sidecars) = (Vec::new(), Vec::new());
         for document in documents {
             if let Some(first) = set.documents.get(&document.id) {
                 let message = format!("{} is there twice", document.id);
@@ -75,6 +78,7 @@ impl PolicySet {
                 Body::DestinationRule(_) => set.rules.add(document),
                 Body::VirtualService(_) => set.virtual_services.add(document),
                 Body::ServiceEntry(_) => entries.push(document.clone()),
+                Body::Sidecar(_) => sidecars.push(document.clone()),
                 Body::Dependencies(dependencies) => set.depend(dependencies),
                 Body::Mesh(body) => match &mesh {
                     None => {
@@ -93,6 +97,10 @@ impl PolicySet {
         let (entries, differing) = Entries::of(&entries);
         set.entries = entries;
         problems.extend(differing);
+        let (sidecars, rivals) = SidecarDocuments::of(sidecars);
+        set.sidecars = Arc::new(sidecars.model(set.root_namespace()));
+        set.sidecar_documents = sidecars;
+        problems.extend(rivals);
         problems.extend(set.contradictions());
         (set, problems)
     }
@@ -125,6 +133,11 @@ impl PolicySet {
     /// What workloads call, as documents say: those of equal `workload` united.
     pub fn dependencies(&self) -> Arc<BTreeMap<NamePattern, Scope>> {
         self.dependencies.clone()
+    }
+
+    /// What workloads may reach, as documents say.
+    pub fn sidecars(&self) -> Arc<Sidecars> {
+        self.sidecars.clone()
     }
 
     /// Every client selector that a policy uses.
@@ -332,7 +345,7 @@ impl Selector {
             Body::VirtualService(_) => Routed::all(document).into_iter().map(Self::Routed).collect(),
             Body::ServiceEntry(_) => vec![Self::Named(entries::names_of(document))],
             // Mesh settings and scopes are compared as a whole; they are no part of a service's policy.
-            Body::Dependencies(_) | Body::Mesh(_) => Vec::new(),
+            Body::Dependencies(_) | Body::Sidecar(_) | Body::Mesh(_) => Vec::new(),
         }
     }
 }

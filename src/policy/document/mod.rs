@@ -12,6 +12,7 @@ pub mod regex;
 pub mod scalar;
 pub mod service_entry;
 pub mod settings;
+pub mod sidecar;
 pub mod traffic_policy;
 pub mod virtual_service;
 
@@ -22,7 +23,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
     dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata,
-    service_entry::ServiceEntry, settings::Settings, traffic_policy::TrafficPolicy, virtual_service::VirtualService,
+    service_entry::ServiceEntry, settings::Settings, sidecar::Sidecar, traffic_policy::TrafficPolicy,
+    virtual_service::VirtualService,
 };
 use super::lint::{Silence, read_silences};
 use crate::{
@@ -71,7 +73,7 @@ const KINDS: &[Kind] = &[
     kind!(DestinationRule, ISTIO, destination_rule::check),
     kind!(VirtualService, ISTIO, virtual_service::check),
     kind!(ServiceEntry, ISTIO, service_entry::check),
-    Kind { name: "Sidecar", versions: ISTIO, support: Support::NotYet },
+    kind!(Sidecar, ISTIO, sidecar::check),
     Kind { name: "HTTPRoute", versions: GATEWAY_API, support: Support::NotYet },
     Kind { name: "GRPCRoute", versions: GATEWAY_API, support: Support::NotYet },
 ];
@@ -139,6 +141,8 @@ pub enum Body {
     VirtualService(Box<VirtualService>),
     /// Istio's, of services that no source knows.
     ServiceEntry(Box<ServiceEntry>),
+    /// Istio's, of what a workload may reach.
+    Sidecar(Box<Sidecar>),
     /// Which services a workload calls.
     Dependencies(Box<Dependencies>),
     /// Mesh-wide settings.

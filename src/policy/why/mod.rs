@@ -3,6 +3,7 @@
 //!
 //! This explains the very decisions that `resolve` takes, from the same [`Candidates`]; it decides nothing itself.
 
+mod scope;
 mod settings;
 
 use std::{
@@ -43,7 +44,7 @@ pub struct Why {
     pub routes: Vec<(Port, PortRoutes)>,
     /// How a document defines the service, where no source of discovery does.
     pub definition: Vec<Stated>,
-    /// What of `Dependencies` makes the workload be sent this service.
+    /// What of `Dependencies` and of a `Sidecar` makes the workload be sent this service.
     pub scope: Vec<Stated>,
     /// What the `Mesh` says.
     pub mesh: Vec<Stated>,
@@ -135,7 +136,7 @@ impl PolicySet {
         let routes = routed.ports.into_iter().filter(|(number, _)| asked(*number)).filter_map(|(number, routes)| {
             Some((service.ports.iter().find(|port| port.number == number)?.clone(), routes))
         });
-        let (scope, mut not_applied) = self.scope(service, proxy);
+        let (scope, mut not_applied) = self.scope(service, proxy, catalog);
         let (definition, hidden) = self.definition(service, view);
         not_applied.extend(hidden);
         let unrouted = routed.not_applied.into_iter();
@@ -189,46 +190,6 @@ impl PolicySet {
             }));
         }
         (stated, Vec::new())
-    }
-
-    /// Because of which dependencies a proxy is sent the service, or else is not.
-    fn scope(&self, service: &Service, proxy: &Proxy) -> (Vec<Stated>, Vec<NotApplied>) {
-        let dependencies = self.documents().filter_map(|document| match &document.body {
-            Body::Dependencies(dependencies) => Some((document, dependencies)),
-            _ => None,
-        });
-        let matching: Vec<_> =
-            dependencies.filter(|(_, dependencies)| dependencies.workload.0.matches(&proxy.workload)).collect();
-        let named = matching.iter().any(|(_, dependencies)| dependencies.workload.0.is_exact());
-        let counting: Vec<_> =
-            matching.into_iter().filter(|(_, dependencies)| !named || dependencies.workload.0.is_exact()).collect();
-        let mut because = Vec::new();
-        for (document, dependencies) in &counting {
-            for (index, Pattern(pattern)) in dependencies.services.iter().enumerate() {
-                if pattern.matches(service.name.as_str()) {
-                    because.push(Stated {
-                        setting: "dependencies.services".into(),
-                        value: Value::String(pattern.to_string()),
-                        document: (*document).clone(),
-                        field: format!("spec.services[{index}]"),
-                        overrode: Vec::new(),
-                    });
-                }
-            }
-        }
-        if !because.is_empty() {
-            return (because, Vec::new());
-        }
-        let reason = format!(
-            "{} is not among the services that {} calls: it is not visible to it, and not sent",
-            service.name, proxy.workload
-        );
-        let not = counting.into_iter().map(|(document, _)| NotApplied {
-            document: document.clone(),
-            field: "spec.services".into(),
-            reason: reason.clone(),
-        });
-        (because, not.collect())
     }
 
     /// What the `Mesh` says, which is the same for every service.
