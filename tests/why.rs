@@ -216,6 +216,9 @@ fn others(text: &str) -> Vec<String> {
         "NO_FALLBACK",
         "ANY_ENDPOINT",
         "stage",
+        "Exact",
+        "PathPrefix",
+        "RegularExpression",
     ];
     let mut others: Vec<String> = Vec::new();
     match text {
@@ -323,6 +326,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("].key: ", "a selector and a header name it together"),
     ("].keys[", "a selector and a header name it together"),
     ("subsetSelectors[2].fallbackPolicy: KEYS_SUBSET", "another field of the selector asks for it"),
+    ("].type: ", "a filter's type asks for the field beside it"),
+    (".path.type: Replace", "the type asks for the field beside it"),
+    ("gateway-grpc: GRPCRoute/shop/reviews spec.rules[1].matches[3].method.type: ", "the pattern is no name"),
+    ("gateway-backends: HTTPRoute/shop/reviews spec.rules[0].backendRefs[2].", "of no request, as the case shows"),
     ("spec.outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 

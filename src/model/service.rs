@@ -45,8 +45,12 @@ impl Service {
 
     /// Where it is: what a document says, else what its `NAME.NAMESPACE.svc.cluster.local` host says, else `default`.
     pub fn namespace(&self) -> &str {
-        let by_names = || self.names().find_map(namespace_of_host);
-        self.said_namespace.as_deref().or_else(by_names).unwrap_or(DEFAULT_NAMESPACE)
+        self.known_namespace().unwrap_or(DEFAULT_NAMESPACE)
+    }
+
+    /// Where it is, if anything says so.
+    pub fn known_namespace(&self) -> Option<&str> {
+        self.said_namespace.as_deref().or_else(|| self.names().find_map(namespace_of_host))
     }
 
     /// Every name clients may dial.

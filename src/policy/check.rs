@@ -9,7 +9,7 @@ use super::{
         traffic_policy::{Clients, Pattern, Target},
     },
     istio::Rule,
-    routes::Routed,
+    routes::{Attached, Routed, absent_from},
     set::PolicySet,
 };
 use crate::{
@@ -30,6 +30,7 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
             Body::VirtualService(service) => virtual_service(document, service, catalog),
             // An entry is a service itself.
             Body::ServiceEntry(_) | Body::Mesh(_) => Vec::new(),
+            Body::HTTPRoute(_) | Body::GRPCRoute(_) => gateway_route(document, catalog),
         })
         .collect()
 }
@@ -67,6 +68,29 @@ fn virtual_service(document: &Arc<Document>, service: &VirtualService, catalog: 
             warning(document, &routed.field(), message, similar_service(host, catalog))
         })
         .collect()
+}
+
+/// Parents that mean no service, or no port of one that speaks HTTP.
+fn gateway_route(document: &Arc<Document>, catalog: &Catalog) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for attached in Attached::all(document) {
+        let field = attached.field();
+        let meant: Vec<&CatalogEntry> =
+            catalog.iter().map(|(_, entry)| entry).filter(|entry| attached.host.can_mean(&entry.service)).collect();
+        if meant.is_empty() {
+            let name = attached.host.written.as_str();
+            let (absent, remedy) = match attached.parents_namespace() {
+                Some(namespace) => (absent_from(name, namespace), None),
+                None => (format!("no service is called `{name}`"), similar_service(name, catalog)),
+            };
+            let message = format!("{absent}: this route has no effect on it");
+            problems.push(warning(document, &format!("{field}.name"), message, remedy));
+        } else if !meant.iter().any(|entry| entry.service.ports.iter().any(|port| attached.covers(port))) {
+            let message = "the service has no such port that speaks HTTP: this route has no effect on it".to_owned();
+            problems.push(warning(document, &field, message, ports_there_are(&meant)));
+        }
+    }
+    problems
 }
 
 fn traffic_policy(

@@ -51,9 +51,7 @@ impl Rule {
     fn rule(&self) -> &DestinationRule {
         match &self.document.body {
             Body::DestinationRule(rule) => rule,
-            _ => {
-                unreachable!("`Rule::new` takes DestinationRules only")
-            }
+            _ => unreachable!("`Rule::new` takes DestinationRules only"),
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     istio::{self, Rule},
     leaves,
     merge::{Merged, merge},
-    routes::{ServiceRoutes, Services, by_virtual_services},
+    routes::{ServiceRoutes, Services, routes_of},
     rule_choice::{self, Client},
     set::{Policy, PolicySet, contradiction},
 };
@@ -35,6 +35,8 @@ pub struct NamespaceAnswer {
     pub routes: Option<(DocumentId, Option<Arc<str>>)>,
     /// Whether they know of it at all.
     pub visible: bool,
+    /// The HTTPRoutes and GRPCRoutes that are for its clients.
+    pub gateway_routes: BTreeSet<DocumentId>,
 }
 
 /// A service's policy, and what had to be decided arbitrarily.
@@ -57,7 +59,7 @@ impl PolicySet {
         let subsets = candidates.subsets();
         let mut resolved = Resolved::default();
         let mut services = Services::new(catalog, view);
-        let routes = by_virtual_services(self, service, view, &mut services);
+        let routes = routes_of(self, service, view, &mut services);
         let mut problems: BTreeSet<Diagnostic> = routes.problems.into_iter().collect();
         for port in &service.ports {
             let mut shaped_host: BTreeSet<Arc<str>> = candidates.definitions().map(Into::into).collect();
@@ -101,7 +103,7 @@ impl PolicySet {
 
     /// The rules of each port with where they come from, and the documents of routing that have no say about the service.
     pub fn explain_routes(&self, service: &Service, view: &ClientView, catalog: &Catalog) -> ServiceRoutes {
-        by_virtual_services(self, service, view, &mut Services::new(catalog, view))
+        routes_of(self, service, view, &mut Services::new(catalog, view))
     }
 
     /// Every namespace whose clients get another answer for a service than clients of a namespace that nothing names,
@@ -109,11 +111,13 @@ impl PolicySet {
     pub fn answers_by_namespace(&self, service: &Service) -> BTreeMap<Arc<str>, NamespaceAnswer> {
         let mut named = rule_choice::named_by(&self.rules, service);
         named.extend(self.virtual_services.namespaces_named_for(service));
+        named.extend(self.gateway_routes.namespaces_named_for(service));
         named.extend(service.visibility.named().cloned());
         let answer = |namespace: Option<&str>| NamespaceAnswer {
             rules: rule_choice::answer(&self.rules, service, Client { namespace, root: self.root_namespace() }),
             routes: self.virtual_services.answer(service, namespace),
             visible: service.visibility.includes(namespace),
+            gateway_routes: self.gateway_routes.answer(service, namespace),
         };
         let others = answer(None);
         let answers = named.into_iter().map(|namespace| (namespace.clone(), answer(Some(&namespace))));

@@ -17,7 +17,7 @@ use super::{
     istio::{Rule, Rules},
     leaves::{Path, flatten},
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
-    routes::{Routed, VirtualServices},
+    routes::{Attached, GatewayRoutes, Routed, VirtualServices},
     sidecars::SidecarDocuments,
 };
 use crate::{
@@ -38,6 +38,7 @@ pub struct PolicySet {
     pub(super) rules: Rules,
     pub(super) virtual_services: VirtualServices,
     pub(super) entries: Entries,
+    pub(super) gateway_routes: GatewayRoutes,
     pub(super) sidecar_documents: SidecarDocuments,
     sidecars: Arc<Sidecars>,
     mesh: MeshSettings,
@@ -79,6 +80,7 @@ impl PolicySet {
                 Body::VirtualService(_) => set.virtual_services.add(document),
                 Body::ServiceEntry(_) => entries.push(document.clone()),
                 Body::Sidecar(_) => sidecars.push(document.clone()),
+                Body::HTTPRoute(_) | Body::GRPCRoute(_) => set.gateway_routes.add(document),
                 Body::Dependencies(dependencies) => set.depend(dependencies),
                 Body::Mesh(body) => match &mesh {
                     None => {
@@ -261,9 +263,7 @@ impl Policy {
     pub fn traffic_policy(&self) -> &TrafficPolicy {
         match &self.document.body {
             Body::TrafficPolicy(policy) => policy,
-            _ => {
-                unreachable!("only TrafficPolicies are indexed here")
-            }
+            _ => unreachable!("only TrafficPolicies are indexed here"),
         }
     }
 
@@ -334,6 +334,7 @@ enum Selector {
     Rule(Rule),
     Routed(Routed),
     Named(BTreeSet<ServiceName>),
+    Attached(Attached),
     Everything,
 }
 
@@ -344,6 +345,9 @@ impl Selector {
             Body::DestinationRule(_) => Rule::new(document).map(Self::Rule).into_iter().collect(),
             Body::VirtualService(_) => Routed::all(document).into_iter().map(Self::Routed).collect(),
             Body::ServiceEntry(_) => vec![Self::Named(entries::names_of(document))],
+            Body::HTTPRoute(_) | Body::GRPCRoute(_) => {
+                Attached::all(document).into_iter().map(Self::Attached).collect()
+            }
             // Mesh settings and scopes are compared as a whole; they are no part of a service's policy.
             Body::Dependencies(_) | Body::Sidecar(_) | Body::Mesh(_) => Vec::new(),
         }
@@ -363,6 +367,7 @@ impl Touched {
             Selector::Rule(rule) => rule.matches(service),
             Selector::Routed(routed) => routed.host.can_mean(service),
             Selector::Named(names) => names.contains(&service.name),
+            Selector::Attached(attached) => attached.host.can_mean(service),
             Selector::Everything => true,
         })
     }

@@ -12,7 +12,7 @@ use crate::{
         RoutePolicy, StatefulSession, SubsetHeader,
         routing::{
             Cors, DirectResponse, Fault, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule,
-            HttpRules, Mirror, PathMatch, PathRewrite, Redirect,
+            HttpRules, Mirror, OfNowhere, PathMatch, PathRewrite, Redirect,
         },
     },
     proto::{
@@ -24,7 +24,10 @@ use crate::{
                     DirectResponseAction, HedgePolicy, RedirectAction, Route, RouteAction, WeightedCluster,
                     redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
                     route::Action,
-                    route_action::{ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration, RequestMirrorPolicy},
+                    route_action::{
+                        ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
+                        RequestMirrorPolicy,
+                    },
                     weighted_cluster::{self, ClusterWeight},
                 },
             },
@@ -112,11 +115,19 @@ pub(super) fn per_filter_config(
 }
 
 fn forward_action(forward: &HttpForward, matched: &HttpMatch, policy: &RoutePolicy) -> RouteAction {
-    let HttpForward { destinations, rewrite, policy: _, hash_keys, mirrors } = forward;
+    let HttpForward { destinations, rewrite, policy: _, hash_keys, mirrors, of_nowhere } = forward;
     let leads_to_one = destinations.len() == 1;
     let mut action = action(policy, leads_to_one && !hash_keys.is_empty());
     action.hash_policy = hash_keys.iter().map(hash::compile).collect();
     action.request_mirror_policies = mirrors.iter().map(mirror).collect();
+    let leads_nowhere = destinations.iter().any(|destination| destination.target.cluster().is_none());
+    if leads_nowhere {
+        action.cluster_not_found_response_code = match of_nowhere {
+            OfNowhere::Unavailable => ClusterNotFoundResponseCode::ServiceUnavailable,
+            OfNowhere::InternalError => ClusterNotFoundResponseCode::InternalServerError,
+        }
+        .into();
+    }
     let host = match (destinations.as_slice(), &rewrite.host) {
         ([HttpDestination { host: Some(host), .. }], _) | (_, Some(HostRewrite::Literal(host))) => Some(host),
         (_, None) => None,

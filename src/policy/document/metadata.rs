@@ -35,7 +35,7 @@ pub struct Metadata {
     /// - example: `{ tier: gold }`
     #[serde(default)]
     pub labels: UniqueMap<String, String>,
-    /// Of several DestinationRules for one host the oldest comes first.
+    /// Of several DestinationRules or VirtualServices for one host, and of routes that match alike, the oldest comes first.
     ///
     /// - default: none, which counts as later than any
     /// - envoy: none, it says who comes first

@@ -6,6 +6,7 @@
 pub mod dependencies;
 pub mod destination_rule;
 pub mod export_to;
+pub mod gateway_api;
 pub mod mesh;
 pub mod metadata;
 pub mod regex;
@@ -22,8 +23,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
-    dependencies::Dependencies, destination_rule::DestinationRule, mesh::Mesh, metadata::Metadata,
-    service_entry::ServiceEntry, settings::Settings, sidecar::Sidecar, traffic_policy::TrafficPolicy,
+    dependencies::Dependencies, destination_rule::DestinationRule, gateway_api::GRPCRoute, gateway_api::HTTPRoute,
+    mesh::Mesh, metadata::Metadata, service_entry::ServiceEntry, settings::Settings, sidecar::Sidecar,
+    traffic_policy::TrafficPolicy,
     virtual_service::VirtualService,
 };
 use super::lint::{Silence, read_silences};
@@ -35,7 +37,8 @@ use crate::{
 
 const CHANCERY: &[&str] = &["chancery.dev/v1alpha1"];
 const ISTIO: &[&str] = &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
-const GATEWAY_API: &[&str] = &["gateway.networking.k8s.io/v1"];
+const HTTP_ROUTE: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"];
+const GRPC_ROUTE: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
 
 /// A kind of document: how it is read, and how what is read is described.
 struct Kind {
@@ -74,8 +77,8 @@ const KINDS: &[Kind] = &[
     kind!(VirtualService, ISTIO, virtual_service::check),
     kind!(ServiceEntry, ISTIO, service_entry::check),
     kind!(Sidecar, ISTIO, sidecar::check),
-    Kind { name: "HTTPRoute", versions: GATEWAY_API, support: Support::NotYet },
-    Kind { name: "GRPCRoute", versions: GATEWAY_API, support: Support::NotYet },
+    kind!(HTTPRoute, HTTP_ROUTE, gateway_api::check_http_route),
+    kind!(GRPCRoute, GRPC_ROUTE, gateway_api::check_grpc_route),
 ];
 
 /// A kind of document, for those who describe it.
@@ -143,6 +146,10 @@ pub enum Body {
     ServiceEntry(Box<ServiceEntry>),
     /// Istio's, of what a workload may reach.
     Sidecar(Box<Sidecar>),
+    /// The Gateway API's, of routes for requests.
+    HTTPRoute(Box<HTTPRoute>),
+    /// The Gateway API's, of routes for calls.
+    GRPCRoute(Box<GRPCRoute>),
     /// Which services a workload calls.
     Dependencies(Box<Dependencies>),
     /// Mesh-wide settings.

@@ -1,14 +1,17 @@
 //! Rules of routing: what they retry, and whether there is time for it.
 
 use super::{
-    super::routes::{Decision, PortRoutes, ServiceRoutes},
+    super::{
+        document::Body,
+        routes::{Decision, PortRoutes, ServiceRoutes},
+    },
     findings::{Findings, Said},
     retries::{exceeding, unsafe_conditions},
 };
 use crate::model::{
     Service,
     policy::{
-        RoutePolicy, SAFE_RETRY_ON,
+        RoutePolicy, SAFE_RETRY_ON, is_grpc_condition,
         routing::{HttpAction, HttpRule},
     },
 };
@@ -28,23 +31,40 @@ pub(super) fn check(service: &Service, routes: &ServiceRoutes, findings: &mut Fi
 fn retried(service: &Service, decision: &Decision<HttpRule>, policy: &RoutePolicy, findings: &mut Findings) {
     let Decision { document, field, settings, .. } = decision;
     let own = |path: &str| settings.get(path).filter(|leaf| leaf.document.id == document.id);
-    let said_elsewhere = settings.keys().any(|path| path.starts_with("retries")) && own("retries.attempts").is_none();
+    let mut of_retries = settings.iter().filter(|(path, _)| path.starts_with("retries")).peekable();
+    let said_elsewhere = of_retries.peek().is_some() && of_retries.all(|(_, leaf)| leaf.document.id != document.id);
     if said_elsewhere {
         return;
     }
+    let is_gateway_route = matches!(document.body, Body::HTTPRoute(_) | Body::GRPCRoute(_));
     if let Some(sentence) = exceeding(&service.name, policy) {
-        let retries = format!("{field}.retries.perTryTimeout");
+        let said = own("retries.perTryTimeout").map(|leaf| leaf.field.clone());
+        let retries = said.unwrap_or_else(|| format!("{field}.retries.perTryTimeout"));
         findings.add("retries-exceed-timeout", Said { document, field: &retries }, &service.name, || sentence);
     }
-    let Some(condition) = policy.retry.as_ref().and_then(|retry| unsafe_conditions(retry).into_iter().next()) else {
-        return;
-    };
+    let conditions = policy.retry.as_ref().map(unsafe_conditions).unwrap_or_default();
+    // An HTTPRoute says nothing of calls, whose statuses stand among Istio's defaults for its retries.
+    let counts = |condition: &String| !is_gateway_route || !is_grpc_condition(condition);
+    let Some(condition) = conditions.into_iter().find(counts) else { return };
     let safe = SAFE_RETRY_ON.join(",");
-    let own_condition = format!("{field}.retries.retryOn");
     match own("retries.retryOn") {
-        Some(_) => findings.add(
+        Some(leaf) if is_gateway_route => findings.add(
             "retry-non-idempotent",
-            Said { document, field: &own_condition },
+            Said { document, field: &leaf.field },
+            &service.name,
+            || {
+                let message = format!(
+                    "`{condition}` repeats requests to {} that an endpoint may have acted on: a POST can happen twice",
+                    service.name
+                );
+                (message, "say it in a rule for the methods that may be repeated, `GET` for one".to_owned())
+            },
+        ),
+        // What else is retried is said elsewhere, or safe.
+        None if is_gateway_route => {}
+        Some(leaf) => findings.add(
+            "retry-non-idempotent",
+            Said { document, field: &leaf.field },
             &service.name,
             || {
                 let message = format!(

@@ -1,4 +1,4 @@
-//! Hosts as Istio's documents write them: a short name means one in the document's namespace.
+//! Hosts as documents of routing write them: a short name means one in the document's namespace, or in the one beside it.
 
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use crate::model::{CatalogEntry, NamePattern, Service, namespace::full_host};
 pub(in crate::policy) struct Host {
     pub written: NamePattern,
     pub full: NamePattern,
+    /// A namespace that stands beside it: a service that is known to be in another is not meant.
+    namespace: Option<Arc<str>>,
 }
 
 impl Host {
@@ -19,7 +21,19 @@ impl Host {
         Self {
             written: NamePattern::new(&written.to_ascii_lowercase()),
             full: NamePattern::new(&full.to_ascii_lowercase()),
+            namespace: None,
         }
+    }
+
+    /// A service's name, and its namespace where one is written beside it; absent = the document's `own`.
+    pub fn beside_namespace(name: &str, written: Option<&str>, own: &str) -> Self {
+        let written = written.filter(|namespace| !namespace.is_empty());
+        Self { namespace: written.map(Into::into), ..Self::new(name, written.unwrap_or(own)) }
+    }
+
+    fn may_be(&self, service: &Service) -> bool {
+        let wanted = self.namespace.as_deref();
+        wanted.is_none_or(|wanted| service.known_namespace().is_none_or(|known| known == wanted))
     }
 
     /// The service it names: by the full name, else by the name as written.
@@ -28,7 +42,7 @@ impl Host {
         if by_full_name.is_some() || self.full == self.written {
             return by_full_name;
         }
-        services.find(self.written.as_str())
+        services.find(self.written.as_str()).filter(|found| self.may_be(&found.service))
     }
 
     /// Whether it means a service. A short name means the service that has the full one, where there is one.
@@ -41,7 +55,7 @@ impl Host {
 
     /// Whether it means a service, whatever others there are.
     pub fn can_mean(&self, service: &Service) -> bool {
-        names(service).any(|name| self.full.matches(&name) || self.written.matches(&name))
+        names(service).any(|name| self.full.matches(&name) || self.written.matches(&name) && self.may_be(service))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Documents of routing into the rules of one service's ports, as one kind of client sees them.
 //!
 //! ```text
-//!  VirtualService ──┐                          ┌─ destinations: other services, with their policies
-//!                   ├─ which counts for a port ┤
-//!  (other dialects)─┘                          └─► PortRoutes ──► model::policy::Routing
+//!  VirtualService ───────┐                          ┌─ destinations: other services, with their policies
+//!                        ├─ which counts for a port ┤
+//!  HTTPRoute, GRPCRoute ─┘                          └─► PortRoutes ──► model::policy::Routing
 //! ```
 //!
 //! Rules lead to other services, so resolving one service asks for others by their hosts. What was asked for is
@@ -11,6 +11,8 @@
 //! again, and otherwise not. Each decision keeps where it comes from, for those who ask why.
 
 mod destination;
+mod forward;
+mod gateway_api;
 mod hosts;
 mod istio;
 
@@ -22,14 +24,16 @@ use std::{
 
 pub(super) use self::{
     destination::Destinations,
+    gateway_api::{Attached, GatewayRoutes, absent_from},
     hosts::Host,
-    istio::{Routed, VirtualServices, by_virtual_services},
+    istio::{Routed, VirtualServices},
 };
-use super::{document::Document, leaves::Path, merge::Leaf};
+use self::{gateway_api::by_gateway_routes, istio::by_virtual_services};
+use super::{document::Document, leaves::Path, merge::Leaf, set::PolicySet};
 use crate::{
     diagnostic::Diagnostic,
     model::{
-        Catalog, CatalogEntry, ClientView,
+        Catalog, CatalogEntry, ClientView, Service,
         policy::{
             Routing,
             routing::{HttpRule, HttpRules, TcpRule, TcpRules},
@@ -66,6 +70,18 @@ impl<'a> Services<'a> {
     pub fn nearest(&self, host: &str) -> Option<&'a str> {
         crate::yaml::nearest(host, self.catalog.iter().map(|(name, _)| name.as_str()))
     }
+}
+
+/// What the documents of all dialects come to for a service. A port that a VirtualService leads is led by no other.
+pub(super) fn routes_of<'a>(
+    set: &'a PolicySet,
+    service: &'a Service,
+    view: &'a ClientView,
+    services: &mut Services<'a>,
+) -> ServiceRoutes {
+    let mut routes = by_virtual_services(set, service, view, services);
+    by_gateway_routes(set, service, view, services, &mut routes);
+    routes
 }
 
 /// What documents of routing come to for a service.

@@ -64,7 +64,7 @@ pub enum HttpAction {
 /// Where a request goes, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HttpForward {
-    /// One of them, by weight. Without any the answer is 500.
+    /// One of them, by weight; never empty.
     pub destinations: Vec<HttpDestination>,
     /// What the endpoint sees instead of what the client wrote.
     pub rewrite: Rewrite,
@@ -74,6 +74,18 @@ pub struct HttpForward {
     pub hash_keys: Vec<HashKey>,
     /// Copies of the request whose answers nobody waits for.
     pub mirrors: Vec<Mirror>,
+    /// How requests are answered that are led to what is not there.
+    pub of_nowhere: OfNowhere,
+}
+
+/// How requests are answered that are led to [`Target::Nowhere`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum OfNowhere {
+    /// With 503, which gRPC calls `UNAVAILABLE`.
+    #[default]
+    Unavailable,
+    /// With 500.
+    InternalError,
 }
 
 /// One of the places a request can go to.

@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 pub use http::{
     Cors, DirectResponse, Fault, FaultAbort, FaultDelay, FaultStatus, HeaderChanges, HostRewrite, HttpAction,
-    HttpDestination, HttpForward, HttpRule, HttpRules, Mirror, PathRewrite, Redirect, Rewrite, UnmatchedPreflights,
+    HttpDestination, HttpForward, HttpRule, HttpRules, Mirror, OfNowhere, PathRewrite, Redirect, Rewrite,
+    UnmatchedPreflights,
 };
 pub use matching::{HeaderMatch, HttpMatch, PathMatch, QueryMatch, TextMatch, ValueMatch};
 pub use tcp::{Subnet, TcpDestination, TcpMatch, TcpRule, TcpRules};
@@ -59,7 +60,7 @@ impl Routing {
 pub enum Target {
     /// A port of a service, or a subset of it.
     Cluster(ClusterName),
-    /// What was written does not exist: requests are answered with 503, connections are closed. The text is for
+    /// What was written does not exist: requests are answered as [`OfNowhere`] has it, connections are closed. The text is for
     /// those who look at Envoy's configuration or its log.
     Nowhere(Arc<str>),
 }

@@ -362,12 +362,12 @@ fn check_string(text: &StringMatch, path: &str, emptiness: Emptiness, found: &mu
     }
 }
 
-fn is_header_name(name: &str) -> bool {
+pub(in crate::policy::document) fn is_header_name(name: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !name.is_empty() && name.bytes().all(token)
 }
 
-fn is_header_value(value: &str) -> bool {
+pub(in crate::policy::document) fn is_header_value(value: &str) -> bool {
     value.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b) || b >= 0x80)
 }
 

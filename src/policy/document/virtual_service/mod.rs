@@ -8,7 +8,7 @@ mod matching;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use self::check::check;
+pub(super) use self::check::{check, is_header_name, is_header_value};
 pub use self::{http::*, l4::*, matching::*};
 use super::export_to::ExportTo;
 use crate::model::SubsetName;

@@ -15,8 +15,9 @@ use crate::{
             BackOff, Repeats, Retry, RoutePolicy,
             routing::{
                 Cors, DirectResponse, Fault, FaultAbort, FaultDelay, FaultStatus, HeaderChanges, HeaderMatch,
-                HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, Mirror, PathMatch,
-                PathRewrite, QueryMatch, Redirect, Rewrite, Target, TextMatch, UnmatchedPreflights, ValueMatch,
+                HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, Mirror, OfNowhere,
+                PathMatch, PathRewrite, QueryMatch, Redirect, Rewrite, Target, TextMatch, UnmatchedPreflights,
+                ValueMatch,
             },
         },
     },
@@ -33,8 +34,10 @@ use crate::{
         effective::{conditions, limit},
         leaves::Path,
         merge::Leaf,
-        resolve::shapes_route,
-        routes::destination::{Found, nowhere, only_service},
+        routes::{
+            destination::{Found, nowhere},
+            forward::{self, istio_retry},
+        },
     },
     yaml::UniqueMap,
 };
@@ -117,23 +120,7 @@ impl<'a> Translation<'_, 'a, '_> {
             found_all.extend(found);
         }
         let policy = self.policy(route, field, &destinations, &found_all, settings);
-        let mut hash_keys = Vec::new();
-        for found in &found_all {
-            for key in found.hash_keys() {
-                if !hash_keys.contains(key) {
-                    hash_keys.push(key.clone());
-                }
-            }
-            let hashing = found
-                .merged
-                .settings
-                .iter()
-                .filter(|(path, _)| path.starts_with("loadBalancer.") && shapes_route(path));
-            for (path, decided) in hashing {
-                settings.entry(path.clone()).or_insert_with(|| decided.leaf.clone());
-                documents.insert(decided.leaf.document.name().into());
-            }
-        }
+        let hash_keys = forward::hash_keys(&found_all, settings, documents);
         documents.extend(settings.values().map(|leaf| Arc::from(leaf.document.name())));
         HttpForward {
             destinations,
@@ -141,6 +128,7 @@ impl<'a> Translation<'_, 'a, '_> {
             policy,
             hash_keys,
             mirrors: self.mirrors(route, field),
+            of_nowhere: OfNowhere::Unavailable,
         }
     }
 
@@ -154,24 +142,8 @@ impl<'a> Translation<'_, 'a, '_> {
         found: &[Arc<Found>],
         settings: &mut BTreeMap<Path, Leaf>,
     ) -> RoutePolicy {
-        let base = match found {
-            [only] if destinations.len() == 1 => Some(only.clone()),
-            // Of a split over subsets of one service, what is said of all of it.
-            [first, ..]
-                if found.len() == destinations.len() && only_service(found.iter().map(|found| &**found)).is_some() =>
-            {
-                let whole = crate::model::ClusterName { subset: None, ..first.cluster.clone() };
-                self.destinations.of_cluster(&whole)
-            }
-            _ => None,
-        };
-        let base = base.or_else(|| self.destinations.cluster(self.service, self.port, None).ok());
-        let mut policy = RoutePolicy::default();
-        if let Some(base) = &base {
-            policy = base.effective.route.clone();
-            let said = base.merged.settings.iter().filter(|(path, _)| shapes_route(path));
-            settings.extend(said.map(|(path, decided)| (path.clone(), decided.leaf.clone())));
-        }
+        let dialled = (self.service, self.port);
+        let mut policy = forward::base_policy(self.destinations, dialled, destinations.len(), found, settings);
         let mut say = |path: &str, value: Value, field: String| {
             settings.insert(path.to_owned(), Leaf { value, document: self.document.clone(), field });
         };
@@ -408,16 +380,6 @@ fn cors(policy: &CorsPolicy) -> Cors {
             Some(written::UnmatchedPreflights::Ignore) => UnmatchedPreflights::Answered,
         },
     }
-}
-
-/// What Istio retries a request for unless a VirtualService says otherwise.
-const ISTIO_RETRY_ON: [&str; 5] =
-    ["connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes"];
-
-/// Istio's retry of a route whose document says nothing of retries. It asks for no method.
-fn istio_retry() -> Retry {
-    let retry_on = ISTIO_RETRY_ON.iter().map(|&condition| condition.into()).collect();
-    Retry { retry_on, repeats: Repeats::Any, ..Retry::default() }
 }
 
 /// A block of retries: what it leaves out is Istio's default, and no attempts are no retries.

@@ -1,0 +1,129 @@
+//! What routes are attached to, and where they lead.
+
+use std::num::NonZeroU16;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The group that an absent `group` of a parent means.
+pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+
+/// The kind that an absent `kind` of a parent means.
+pub const GATEWAY_KIND: &str = "Gateway";
+
+/// The kind of services, whose group is the empty one.
+pub const SERVICE_KIND: &str = "Service";
+
+/// What a route is attached to: the traffic that is led by it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ParentReference {
+    /// The group of `kind`. Services have the empty one, which has to be written: the default is that of gateways.
+    ///
+    /// - default: `gateway.networking.k8s.io`, which is refused
+    /// - example: `""`
+    #[serde(default)]
+    pub group: Option<String>,
+    /// `Service`: gateways are not served.
+    ///
+    /// - default: `Gateway`, which is refused
+    /// - example: `Service`
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The service's namespace. Another than the route's own makes it a consumer's route: it counts for clients of the
+    /// route's namespace alone, and there instead of those of the service's namespace.
+    ///
+    /// - default: the route's own
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The service's name.
+    ///
+    /// - example: `reviews`
+    pub name: String,
+    /// One of the service's ports, by its name.
+    #[serde(default)]
+    pub section_name: Option<String>,
+    /// One of the service's ports, by its number.
+    ///
+    /// - default: all that speak HTTP
+    #[serde(default)]
+    pub port: Option<NonZeroU16>,
+}
+
+impl ParentReference {
+    /// Whether it is a service, which alone is supported.
+    pub fn is_service(&self) -> bool {
+        self.group.as_deref() == Some("") && self.kind.as_deref() == Some(SERVICE_KIND)
+    }
+
+    /// The service's namespace.
+    pub fn namespace<'a>(&'a self, own: &'a str) -> &'a str {
+        self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(own)
+    }
+}
+
+/// A service that requests are led to, or copied to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackendObjectReference {
+    /// The group of `kind`; services have the empty one.
+    ///
+    /// - default: `""`
+    #[serde(default)]
+    pub group: Option<String>,
+    /// `Service`, which alone is supported.
+    ///
+    /// - default: `Service`
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The service's name.
+    ///
+    /// - example: `reviews-v2`
+    pub name: String,
+    /// The service's namespace.
+    ///
+    /// - default: the route's own
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The service's port; required.
+    ///
+    /// - example: `80`
+    #[serde(default)]
+    pub port: Option<NonZeroU16>,
+}
+
+/// What a backend is, apart from its weight and filters.
+#[derive(Debug, Clone, Copy)]
+pub struct Backend<'a> {
+    /// Absent = the empty one, that of services.
+    pub group: Option<&'a str>,
+    /// Absent = `Service`.
+    pub kind: Option<&'a str>,
+    /// Its name.
+    pub name: &'a str,
+    /// Absent = the route's own.
+    pub namespace: Option<&'a str>,
+    /// Required of services.
+    pub port: Option<NonZeroU16>,
+}
+
+/// The same fields stand in each kind of reference: serde cannot flatten what refuses unknown fields.
+macro_rules! backend {
+    ($type:ty) => {
+        impl $type {
+            /// Which service it is.
+            pub fn backend(&self) -> $crate::policy::document::gateway_api::Backend<'_> {
+                $crate::policy::document::gateway_api::Backend {
+                    group: self.group.as_deref(),
+                    kind: self.kind.as_deref(),
+                    name: &self.name,
+                    namespace: self.namespace.as_deref(),
+                    port: self.port,
+                }
+            }
+        }
+    };
+}
+pub(super) use backend;
+
+backend!(BackendObjectReference);
