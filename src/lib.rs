@@ -14,6 +14,7 @@
 //!  pure catalog             slices                → Catalog (guarded against sudden removals)
 //!       policy::resolve     documents, service    → ServicePolicy (each value knows its file:line)
 //!       compile             Catalog, NodeGroup    → Snapshot (encoded once, content hash, memoised)
+//!       descriptors         Envoy's messages as data  → what a patch may say, and how it is applied
 //!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
 //!  IO   publish             NodeGroup → watch of the latest Snapshot
 //!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod compile;
 pub mod config;
 pub mod control;
+pub mod descriptors;
 pub mod diagnostic;
 pub mod discovery;
 pub mod files;

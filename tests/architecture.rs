@@ -19,12 +19,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("yaml", &["diagnostic"]),
     ("files", &["diagnostic"]),
     ("config", &["model", "diagnostic", "yaml"]),
-    ("policy", &["model", "diagnostic", "yaml"]),
+    // Which fields Envoy's messages have. A patch is written in these words, so `policy` checks it as it reads it, with
+    // its place, like everything people write; it still knows no resource: no message is built from them there.
+    ("descriptors", &["proto", "yaml"]),
+    ("policy", &["model", "diagnostic", "yaml", "descriptors"]),
     ("discovery", &["model", "config", "diagnostic", "yaml", "files"]),
     // A catalog is merged from slices, and a slice is what discovery publishes: a plain value.
     ("catalog", &["model", "discovery", "diagnostic"]),
-    ("resources", &["proto", "model"]),
-    ("compile", &["model", "resources", "proto"]),
+    ("resources", &["proto", "model", "descriptors"]),
+    ("compile", &["model", "resources", "proto", "descriptors"]),
     (
         "control",
         &[
@@ -57,6 +60,7 @@ const PURE: &[&str] = &[
     "catalog",
     "resources",
     "compile",
+    "descriptors",
     "schema",
     "control/world.rs",
     "control/by_namespace.rs",

@@ -330,6 +330,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     (".path.type: Replace", "the type asks for the field beside it"),
     ("gateway-grpc: GRPCRoute/shop/reviews spec.rules[1].matches[3].method.type: ", "the pattern is no name"),
     ("gateway-backends: HTTPRoute/shop/reviews spec.rules[0].backendRefs[2].", "of no request, as the case shows"),
+    (".@type: ", "what one message has in Envoy, another has not"),
+    ("].remove[0]: ", "few fields are set that a patch can unset, and a case unsets one"),
+    (
+        "patch-routes: EnvoyPatch/orders spec.patches[2].route: reports",
+        "without a name the patch is that of another route",
+    ),
+    ("patch-routes: VirtualService/orders spec.http[0].name: reports", "a patch looks for this name"),
     ("spec.outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 

@@ -161,6 +161,7 @@ fn human(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> String {
     for (title, stated) in [
         ("subsets", &why.subsets),
         ("as a document defines the service", &why.definition),
+        ("patched, after everything else", &why.patches),
         ("sent to this workload because of", &why.scope),
         ("of the whole mesh", &why.mesh),
     ] {

@@ -18,6 +18,7 @@ mod endpoints;
 mod group;
 mod listener;
 mod memo;
+mod patch;
 mod reach;
 mod route;
 mod shares;
@@ -29,8 +30,16 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 use imbl::OrdMap;
 
 pub use addresses::own_addresses;
+pub use patch::Tried;
 
-use self::{addresses::Addresses, group::Group, memo::Memo};
+use self::{
+    addresses::Addresses,
+    cluster::Awareness,
+    group::Group,
+    memo::Memo,
+    shares::Vantage,
+    unit::{Arranged, AssignmentsInput, DefinitionInput},
+};
 use crate::{
     model::{Catalog, ClusterName, MeshSettings, NodeGroup, ResourceName, ServiceName, ServicePolicy},
     resources::Snapshot,
@@ -126,6 +135,33 @@ impl Compiler {
         let Self { memo, addresses, groups } = self;
         let addresses = addresses.of(&input.catalog, &input.mesh.addresses);
         groups.entry(group.clone()).or_insert_with(|| Group::new(group)).compile(memo, input, addresses)
+    }
+
+    /// What became of each patch of each service.
+    pub fn patches(&mut self, input: &Input) -> Vec<Tried> {
+        let addresses = self.addresses.of(&input.catalog, &input.mesh.addresses);
+        let patched = input.policies.iter().filter(|(_, policy)| !policy.patches.is_empty());
+        let mut tried = Vec::new();
+        for (name, policy) in patched {
+            let Some(entry) = input.catalog.get(name.as_str()) else { continue };
+            let arranged = Arranged { endpoints: entry.endpoints.clone(), client: Vantage::default() };
+            let needs_dns = entry.endpoints.needs_dns();
+            let definition = self.memo.definition(DefinitionInput {
+                service: entry.service.clone(),
+                policy: policy.clone(),
+                mesh: input.mesh.clone(),
+                own_address: addresses.get(name).copied(),
+                client: Awareness::OfNothing,
+                dns: needs_dns.then(|| arranged.clone()),
+            });
+            tried.extend(definition.tried.iter().cloned());
+            if !needs_dns {
+                let (service, policy) = (entry.service.clone(), policy.clone());
+                let assignments = self.memo.assignments(AssignmentsInput { service, policy, arranged });
+                tried.extend(assignments.tried.iter().cloned());
+            }
+        }
+        tried
     }
 
     /// Forgets all other groups.

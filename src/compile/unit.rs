@@ -10,13 +10,15 @@ use prost::Message;
 
 use super::{
     cluster::{self, Awareness},
-    endpoints, listener, route,
+    endpoints, listener,
+    patch::{Patches, Tried},
+    route,
     shares::Vantage,
 };
 use crate::{
     model::{
         ClusterName, EndpointSet, MeshSettings, Port, Service, ServicePolicy, SubsetName,
-        policy::{EffectivePolicy, LocalityRouting, PolicyKey, Shaped},
+        policy::{EffectivePolicy, LocalityRouting, PatchedResource, PolicyKey, Shaped},
     },
     proto::envoy::config::route::v3::VirtualHost,
     resources::{Resource, ResourceType},
@@ -57,6 +59,8 @@ pub(super) struct Definition {
     pub listeners: Vec<OwnListener>,
     /// The clusters that go by zones, where the client cannot.
     pub unaware: Vec<ClusterName>,
+    /// What became of patches.
+    pub tried: Vec<Tried>,
 }
 
 /// A virtual host of the HTTP listener, encoded as it stands in the RouteConfiguration.
@@ -79,43 +83,70 @@ pub(super) struct OwnListener {
 #[derive(Debug)]
 pub(super) struct Assignments {
     pub assignments: Vec<Resource>,
+    /// What became of patches.
+    pub tried: Vec<Tried>,
 }
 
 impl Definition {
     pub fn compile(input: &DefinitionInput) -> Self {
         let DefinitionInput { service, policy, mesh, own_address, client, dns } = input;
         let none = Shaped::default();
-        let mut definition =
-            Self { clusters: Vec::new(), virtual_hosts: Vec::new(), listeners: Vec::new(), unaware: Vec::new() };
+        let mut definition = Self {
+            clusters: Vec::new(),
+            virtual_hosts: Vec::new(),
+            listeners: Vec::new(),
+            unaware: Vec::new(),
+            tried: Vec::new(),
+        };
         for (port, subset, effective) in targets(service, policy) {
             let name = cluster_name(service, port, subset);
             let labels = subset.and_then(|subset| policy.subsets.get(subset));
+            let mut patches = patches(policy, &name);
+            if dns.is_some() || !cluster::has_endpoints(effective) {
+                patches
+                    .nothing_to_patch(PatchedResource::Endpoints, "the endpoints are not sent apart from the cluster");
+            }
             let dns = dns.as_ref().map(|arranged| (arranged, labels));
             let cluster = cluster::compile(&name, service, port, effective, mesh, *client, dns);
+            let cluster = patches.apply(PatchedResource::Cluster, cluster);
             definition.clusters.push(Resource::encode(ResourceType::Cluster, name.resource_name(), &cluster));
             if *client == Awareness::OfNothing && is_zone_aware(effective) {
                 definition.unaware.push(name.clone());
             }
             if subset.is_some() {
+                definition.tried.append(&mut patches.tried);
                 continue;
             }
             let shaped = policy.documents.get(&port.number).unwrap_or(&none);
             let routing = policy.routing.get(&port.number).map(|routing| &**routing);
             if port.protocol.is_http() {
                 let message = route::virtual_host(service, port, &name, effective, shaped, routing);
+                let message = patches.apply_to_host(message);
                 let encoded = Bytes::from(message.encode_to_vec());
                 definition.virtual_hosts.push(HostEntry { cluster: name.clone(), message, encoded });
+            } else {
+                let reason = "there is none: no HTTP is spoken on this port";
+                patches.nothing_to_patch(PatchedResource::VirtualHost, reason);
+                patches.nothing_to_patch(PatchedResource::Route, reason);
             }
             let address = port.listen.or_else(|| Some(SocketAddr::new(IpAddr::V4((*own_address)?), port.number.get())));
             if let Some(address) = address.filter(|_| mesh.gives_listener(port)) {
                 let routes = port.protocol.is_http().then(|| {
-                    let routes = route::for_every_authority(&name, effective, shaped, routing);
+                    let mut routes = route::for_every_authority(&name, effective, shaped, routing);
+                    let hosts = std::mem::take(&mut routes.virtual_hosts).into_iter();
+                    routes.virtual_hosts = hosts.map(|host| patches.apply_to_host(host)).collect();
                     Resource::encode(ResourceType::Route, name.resource_name(), &routes)
                 });
                 let message = listener::own(&name, port, address, effective, routing, mesh);
+                let message = patches.apply(PatchedResource::Listener, message);
                 let listener = Resource::encode(ResourceType::Listener, name.resource_name(), &message);
                 definition.listeners.push(OwnListener { address, listener, routes });
+            } else {
+                let reason =
+                    "there is none: this port has no listener of its own (`listeners` in the Mesh, or `listen`)";
+                patches.nothing_to_patch(PatchedResource::Listener, reason);
             }
+            definition.tried.append(&mut patches.tried);
         }
         definition
     }
@@ -130,21 +161,32 @@ impl Definition {
 impl Assignments {
     pub fn compile(input: &AssignmentsInput) -> Self {
         let AssignmentsInput { service, policy, arranged: Arranged { endpoints, client } } = input;
+        let mut tried = Vec::new();
         let assignments = targets(service, policy)
             .filter(|(_, _, effective)| cluster::has_endpoints(effective))
             .map(|(port, subset, effective)| {
                 let name = cluster_name(service, port, subset);
                 let labels = subset.and_then(|subset| policy.subsets.get(subset));
                 let message = endpoints::assignment(&name, port, endpoints, labels, effective, client);
+                let mut patches = patches(policy, &name);
+                let message = patches.apply(PatchedResource::Endpoints, message);
+                tried.append(&mut patches.tried);
                 Resource::encode(ResourceType::Endpoints, name.resource_name(), &message)
             })
             .collect();
-        Self { assignments }
+        Self { assignments, tried }
     }
 
     pub fn resources(&self) -> u64 {
         self.assignments.len() as u64
     }
+}
+
+/// What changes in the resources of a cluster's name.
+fn patches<'a>(policy: &'a ServicePolicy, name: &ClusterName) -> Patches<'a> {
+    let ClusterName { service: _, port, subset } = name;
+    let key = PolicyKey { port: *port, subset: subset.clone() };
+    Patches::new(policy.patches.get(&key), name.to_string())
 }
 
 fn is_zone_aware(policy: &EffectivePolicy) -> bool {

@@ -14,6 +14,7 @@ mod asked;
 mod by_namespace;
 mod entries;
 mod metrics;
+mod patches;
 mod settle;
 mod status;
 mod world;

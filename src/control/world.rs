@@ -25,6 +25,7 @@ use super::{
     asked::{Asked, names_of},
     by_namespace::ByNamespace,
     entries::Entries,
+    patches,
     status::Work,
 };
 
@@ -119,7 +120,21 @@ impl World {
         for client in self.views_for_problems() {
             problems.extend(self.view(&client).problems.values().flatten().cloned());
         }
+        problems.extend(self.patches_in_vain());
         problems.into_iter().collect()
+    }
+
+    /// Patches that change nothing for anybody.
+    fn patches_in_vain(&mut self) -> Vec<Diagnostic> {
+        let mut tried = Vec::new();
+        for client in self.views_for_problems() {
+            let policies = self.view(&client).policies.clone();
+            let input = Input { catalog: self.catalog.clone(), policies, mesh: self.mesh.clone() };
+            tried.extend(self.compiler.patches(&input));
+        }
+        let mut problems = policy::patches::without_target(&self.policies, &self.catalog);
+        problems.extend(patches::without_effect(&self.policies, tried));
+        problems
     }
 
     /// What is right and probably not meant, where `expires` is held against this day. Nothing is silenced yet.

@@ -28,6 +28,8 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
             Body::Sidecar(sidecar) => sidecar_problems(document, sidecar, catalog),
             Body::VirtualService(service) => virtual_service(document, service, catalog),
+            // What they are for is looked at apart, and is an error where it is nothing.
+            Body::EnvoyPatch(patch) => client_problems(document, patch.clients.as_ref(), catalog),
             // An entry is a service itself.
             Body::ServiceEntry(_) | Body::Mesh(_) => Vec::new(),
             Body::HTTPRoute(_) | Body::GRPCRoute(_) => gateway_route(document, catalog),
@@ -99,7 +101,22 @@ fn traffic_policy(
     policies: &PolicySet,
     catalog: &Catalog,
 ) -> Vec<Diagnostic> {
-    let Target { service, labels, port, subset } = &policy.target;
+    let Target { service, labels, port: _, subset: _ } = &policy.target;
+    let targeted: Vec<&CatalogEntry> = targeted(service.as_ref(), labels.as_ref(), catalog);
+    let mut problems = target_problems(document, &policy.target, policies, catalog);
+    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted));
+    problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
+    problems
+}
+
+/// What of a target is not there.
+pub(super) fn target_problems(
+    document: &Document,
+    target: &Target,
+    policies: &PolicySet,
+    catalog: &Catalog,
+) -> Vec<Diagnostic> {
+    let Target { service, labels, port, subset } = target;
     let targeted: Vec<&CatalogEntry> = targeted(service.as_ref(), labels.as_ref(), catalog);
     let mut problems = Vec::new();
     if targeted.is_empty() {
@@ -123,8 +140,6 @@ fn traffic_policy(
             }
         }
     }
-    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted));
-    problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
     problems
 }
 

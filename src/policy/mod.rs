@@ -20,6 +20,7 @@ mod leaves;
 pub mod library;
 pub mod lint;
 pub mod merge;
+pub mod patches;
 mod resolve;
 pub mod routes;
 mod rule_choice;

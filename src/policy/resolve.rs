@@ -77,6 +77,10 @@ impl PolicySet {
                 let settings = merged.settings.iter().map(|(path, decided)| (path, &decided.leaf.value));
                 let policy = effective(&leaves::unflatten(settings));
                 let key = PolicyKey { port: port.number, subset: subset.cloned() };
+                let patches = self.patch_operations(service, port, subset, view);
+                if !patches.is_empty() {
+                    resolved.policy.patches.insert(key.clone(), patches);
+                }
                 resolved.policy.effective.insert(key, Arc::new(policy));
             }
             if let Some(rules) = routes.ports.get(&port.number) {

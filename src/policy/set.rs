@@ -17,6 +17,7 @@ use super::{
     istio::{Rule, Rules},
     leaves::{Path, flatten},
     merge::{ClientsRank, Layer, Leaf, NarrowingRank, Rank, TargetRank, merge},
+    patches::Patching,
     routes::{Attached, GatewayRoutes, Routed, VirtualServices},
     sidecars::SidecarDocuments,
 };
@@ -41,6 +42,8 @@ pub struct PolicySet {
     pub(super) gateway_routes: GatewayRoutes,
     pub(super) sidecar_documents: SidecarDocuments,
     sidecars: Arc<Sidecars>,
+    /// By name, which is the order in which they are made.
+    pub(super) patches: Vec<Arc<Document>>,
     mesh: MeshSettings,
     dependencies: Arc<BTreeMap<NamePattern, Scope>>,
 }
@@ -82,6 +85,7 @@ impl PolicySet {
                 Body::Sidecar(_) => sidecars.push(document.clone()),
                 Body::HTTPRoute(_) | Body::GRPCRoute(_) => set.gateway_routes.add(document),
                 Body::Dependencies(dependencies) => set.depend(dependencies),
+                Body::EnvoyPatch(_) => set.patches.push(document.clone()),
                 Body::Mesh(body) => match &mesh {
                     None => {
                         set.mesh = body.effective();
@@ -103,6 +107,7 @@ impl PolicySet {
         set.sidecars = Arc::new(sidecars.model(set.root_namespace()));
         set.sidecar_documents = sidecars;
         problems.extend(rivals);
+        set.patches.sort_by(|a, b| a.id.cmp(&b.id));
         problems.extend(set.contradictions());
         (set, problems)
     }
@@ -146,7 +151,9 @@ impl PolicySet {
     pub fn selectors(&self) -> BTreeSet<NamePattern> {
         self.policies()
             .flat_map(|policy| clients(policy.traffic_policy()))
-            .map(|Pattern(pattern)| pattern.clone())
+            .map(|Pattern(pattern)| pattern)
+            .chain(self.patchings().flat_map(Patching::clients))
+            .cloned()
             .collect()
     }
 
@@ -293,7 +300,7 @@ impl Policy {
     }
 }
 
-fn targets(target: &Target, service: &Service) -> bool {
+pub(super) fn targets(target: &Target, service: &Service) -> bool {
     let Target { service: name, labels, port: _, subset: _ } = target;
     let has =
         |(key, value): (&String, &String)| service.labels.get(key.as_str()).is_some_and(|found| **found == **value);
@@ -342,6 +349,7 @@ impl Selector {
     fn of(document: &Arc<Document>) -> Vec<Self> {
         match &document.body {
             Body::TrafficPolicy(policy) => vec![Self::Target(policy.target.clone())],
+            Body::EnvoyPatch(patch) => vec![Self::Target(patch.target.clone())],
             Body::DestinationRule(_) => Rule::new(document).map(Self::Rule).into_iter().collect(),
             Body::VirtualService(_) => Routed::all(document).into_iter().map(Self::Routed).collect(),
             Body::ServiceEntry(_) => vec![Self::Named(entries::names_of(document))],

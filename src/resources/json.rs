@@ -1,21 +1,15 @@
 //! Resources as proto3 JSON: proto field names, `Any` expanded with `@type`, the same text for the same bytes.
 
-use std::sync::LazyLock;
-
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value, json};
 
 use super::{Resource, ResourceType, Snapshot};
-use crate::proto;
-
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    DescriptorPool::decode(proto::DESCRIPTORS).expect("the descriptors were written by the build of this very program")
-});
+use crate::descriptors;
 
 /// One resource.
 pub fn to_json(resource_type: ResourceType, resource: &Resource) -> Value {
     let full_name = resource_type.type_url().rsplit('/').next().unwrap_or_default();
-    let message = POOL.get_message_by_name(full_name).and_then(|descriptor| {
+    let message = descriptors::pool().get_message_by_name(full_name).and_then(|descriptor| {
         let message = DynamicMessage::decode(descriptor, resource.body()).ok()?;
         let options = SerializeOptions::new().use_proto_field_name(true);
         message.serialize_with_options(serde_json::value::Serializer, &options).ok()

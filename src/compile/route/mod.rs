@@ -18,7 +18,10 @@ pub(super) use self::{
     tunnel::loopback_cluster,
 };
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::wire::u32_value;
 use crate::{
@@ -143,6 +146,29 @@ fn provenance(documents: &[Arc<str>]) -> Option<Metadata> {
     let filter_metadata =
         BTreeMap::from([("chancery".to_owned(), Struct { fields: BTreeMap::from([("documents".to_owned(), list)]) })]);
     (!documents.is_empty()).then(|| Metadata { filter_metadata, ..Default::default() })
+}
+
+/// Adds documents' names to those that are there.
+pub(super) fn add_provenance(metadata: &mut Option<Metadata>, documents: &[Arc<str>]) {
+    let present = metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get("chancery"));
+    let present = present.and_then(|chancery| chancery.fields.get("documents"));
+    let mut named: BTreeSet<Arc<str>> = documents.iter().cloned().collect();
+    if let Some(Value { kind: Some(Kind::ListValue(list)) }) = present {
+        named.extend(list.values.iter().filter_map(|value| match &value.kind {
+            Some(Kind::StringValue(text)) => Some(text.as_str().into()),
+            _ => None,
+        }));
+    }
+    let named: Vec<Arc<str>> = named.into_iter().collect();
+    if let Some(Metadata { filter_metadata, .. }) = provenance(&named) {
+        metadata.get_or_insert_default().filter_metadata.extend(filter_metadata);
+    }
+}
+
+/// Whether a route is the way of CONNECT.
+pub(super) fn is_tunnel(route: &Route) -> bool {
+    let path = route.r#match.as_ref().and_then(|matched| matched.path_specifier.as_ref());
+    matches!(path, Some(PathSpecifier::ConnectMatcher(_)))
 }
 
 /// Something is on, where Envoy wants a wrapped boolean.

@@ -10,6 +10,7 @@ mod health_check;
 mod load_balancer;
 mod locality;
 mod outlier_detection;
+mod patch;
 mod route;
 pub mod routing;
 mod session;
@@ -33,6 +34,7 @@ pub use load_balancer::{
 };
 pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, LocalityRouting, PriorityLabel, ZoneAware};
 pub use outlier_detection::OutlierDetection;
+pub use patch::{PatchChange, PatchOperation, PatchedResource};
 pub use route::{
     BackOff, IDEMPOTENT_METHODS, RateLimitedBackOff, Repeats, ResetFormat, Retry, RoutePolicy, SAFE_RETRY_ON,
     is_grpc_condition, is_safe_condition,
@@ -59,6 +61,8 @@ pub struct ServicePolicy {
     pub routing: BTreeMap<NonZeroU16, Arc<Routing>>,
     /// The documents that shaped what each port's traffic meets. A port that none did has no entry.
     pub documents: BTreeMap<NonZeroU16, Shaped>,
+    /// Changes in Envoy's own words, in the order in which they are made. What has none has no entry.
+    pub patches: BTreeMap<PolicyKey, Vec<PatchOperation>>,
 }
 
 impl ServicePolicy {

@@ -5,6 +5,7 @@
 
 pub mod dependencies;
 pub mod destination_rule;
+pub mod envoy_patch;
 pub mod export_to;
 pub mod gateway_api;
 pub mod mesh;
@@ -23,9 +24,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
-    dependencies::Dependencies, destination_rule::DestinationRule, gateway_api::GRPCRoute, gateway_api::HTTPRoute,
-    mesh::Mesh, metadata::Metadata, service_entry::ServiceEntry, settings::Settings, sidecar::Sidecar,
-    traffic_policy::TrafficPolicy,
+    dependencies::Dependencies, destination_rule::DestinationRule, envoy_patch::EnvoyPatch, gateway_api::GRPCRoute,
+    gateway_api::HTTPRoute, mesh::Mesh, metadata::Metadata, service_entry::ServiceEntry, settings::Settings,
+    sidecar::Sidecar, traffic_policy::TrafficPolicy,
     virtual_service::VirtualService,
 };
 use super::lint::{Silence, read_silences};
@@ -72,6 +73,7 @@ macro_rules! kind {
 const KINDS: &[Kind] = &[
     kind!(TrafficPolicy, CHANCERY, traffic_policy::check),
     kind!(Dependencies, CHANCERY, dependencies::check),
+    kind!(EnvoyPatch, CHANCERY, envoy_patch::check),
     kind!(Mesh, CHANCERY, |_, _| Vec::new()),
     kind!(DestinationRule, ISTIO, destination_rule::check),
     kind!(VirtualService, ISTIO, virtual_service::check),
@@ -152,6 +154,8 @@ pub enum Body {
     GRPCRoute(Box<GRPCRoute>),
     /// Which services a workload calls.
     Dependencies(Box<Dependencies>),
+    /// Changes in Envoy's own words.
+    EnvoyPatch(Box<EnvoyPatch>),
     /// Mesh-wide settings.
     Mesh(Box<Mesh>),
 }

@@ -3,6 +3,7 @@
 //!
 //! This explains the very decisions that `resolve` takes, from the same [`Candidates`]; it decides nothing itself.
 
+mod patches;
 mod scope;
 mod settings;
 
@@ -44,6 +45,8 @@ pub struct Why {
     pub routes: Vec<(Port, PortRoutes)>,
     /// How a document defines the service, where no source of discovery does.
     pub definition: Vec<Stated>,
+    /// What patches change, in Envoy's own words, after everything else.
+    pub patches: Vec<Stated>,
     /// What of `Dependencies` and of a `Sidecar` makes the workload be sent this service.
     pub scope: Vec<Stated>,
     /// What the `Mesh` says.
@@ -146,10 +149,13 @@ impl PolicySet {
         let namespace = if proxy.namespace.is_empty() { view.namespace.as_deref() } else { Some(&*proxy.namespace) };
         let client = Client { namespace, root: self.root_namespace() };
         not_applied.extend(self.rules_without_a_say(service, client, &candidates));
+        not_applied.extend(patches::without_a_say(self, service, port, proxy, view));
         not_applied.extend(nothing_counts(&targets, &not_applied));
         not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
         let subsets = defined_subsets(&candidates);
-        Why { targets, subsets, routes: routes.collect(), definition, scope, mesh: self.mesh_settings(), not_applied }
+        let patches = patches::stated(self, service, port, view);
+        let mesh = self.mesh_settings();
+        Why { targets, subsets, routes: routes.collect(), definition, patches, scope, mesh, not_applied }
     }
 
     /// What a ServiceEntry says of the service, where one defines it; and documents that define it in vain.

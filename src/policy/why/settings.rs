@@ -75,7 +75,7 @@ impl Why {
         for (port, routes) in &self.routes {
             settings.extend(of_routes(port, routes));
         }
-        let stated = self.definition.iter().chain(&self.scope).chain(&self.mesh);
+        let stated = self.definition.iter().chain(&self.patches).chain(&self.scope).chain(&self.mesh);
         settings.extend(stated.flat_map(Stated::settings));
         settings
     }
