@@ -22,6 +22,8 @@
 //!  - - - - - - - - - - - - - - - - - - - - - │ - - - - - - - - - - - - - - - - - - - - - -
 //!  IO   xds::stream         ◄──── gRPC ────► Envoy
 //! ```
+//!
+//! Beside it stands `plan`, which compares two compilations of one catalog and says what a change of documents does.
 
 pub mod admin;
 pub mod app;
@@ -35,6 +37,7 @@ pub mod diagnostic;
 pub mod discovery;
 pub mod files;
 pub mod model;
+pub mod plan;
 pub mod policy;
 pub mod proto;
 pub mod publish;

@@ -43,6 +43,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "resources",
         ],
     ),
+    // What a field does is found by trying it, in the very world that serves.
+    ("plan", &["control", "policy", "resources", "model", "diagnostic", "yaml"]),
     ("publish", &["model", "resources"]),
     ("xds", &["publish", "resources", "model", "proto"]),
     ("admin", &["publish", "xds", "resources", "catalog", "control", "model", "diagnostic"]),
@@ -62,6 +64,7 @@ const PURE: &[&str] = &[
     "compile",
     "descriptors",
     "schema",
+    "plan",
     "control/world.rs",
     "control/by_namespace.rs",
     "control/entries.rs",

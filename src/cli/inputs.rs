@@ -16,6 +16,7 @@ use crate::{
     diagnostic::{Diagnostic, Level, SourceFile},
     discovery::file::{FileSource, Files},
     files::{self, Listing},
+    model::Catalog,
     policy::{
         Date, Library,
         lint::{self, Silence, Tried},
@@ -42,23 +43,11 @@ impl Inputs {
     }
 
     fn of(config: &Config) -> Self {
-        let mut problems = Vec::new();
-        let mut slices = Vec::new();
-        for source in &config.sources {
-            match source {
-                SourceConfig::File { path } => {
-                    let slice = FileSource::read_once(path.clone());
-                    problems.extend(slice.problems.iter().cloned());
-                    slices.push(Arc::new(slice));
-                }
-            }
-        }
-        let mut merge = Merge::default();
-        merge.update(slices);
+        let (catalog, mut problems) = discovered(config);
         let (library, policy_problems) = read_policies(&config.policies);
         problems.extend(policy_problems);
         let mut world = World::default();
-        world.update(merge.catalog().clone(), library.policies().clone());
+        world.update(catalog, library.policies().clone());
         problems.extend(world.problems());
         Self { world, problems, silences: library.silences() }
     }
@@ -73,6 +62,24 @@ impl Inputs {
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.level == Level::Error)
     }
+}
+
+/// The services that the sources of a configuration know, and what is wrong with them.
+pub(super) fn discovered(config: &Config) -> (Catalog, Vec<Diagnostic>) {
+    let mut problems = Vec::new();
+    let mut slices = Vec::new();
+    for source in &config.sources {
+        match source {
+            SourceConfig::File { path } => {
+                let slice = FileSource::read_once(path.clone());
+                problems.extend(slice.problems.iter().cloned());
+                slices.push(Arc::new(slice));
+            }
+        }
+    }
+    let mut merge = Merge::default();
+    merge.update(slices);
+    (merge.catalog().clone(), problems)
 }
 
 /// What is wrong with files and folders, each file taken for what it holds: a service snapshot, a configuration, or
@@ -127,7 +134,7 @@ fn held_by(file: &Arc<SourceFile>) -> Held {
 }
 
 /// The policies of files and folders, and what is wrong with them.
-fn read_policies(paths: &[PathBuf]) -> (Library, Vec<Diagnostic>) {
+pub(super) fn read_policies(paths: &[PathBuf]) -> (Library, Vec<Diagnostic>) {
     let Listing { files, missing: missing_paths, mut problems, observed: _ } = files::list(paths.to_vec());
     problems.extend(missing_paths.iter().map(|path| missing(Path::new(&**path), "this path of policies is not there")));
     let mut library = Library::default();

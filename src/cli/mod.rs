@@ -9,7 +9,9 @@ mod hosts;
 mod inputs;
 mod node;
 mod output;
+mod plan;
 mod render;
+mod revision;
 mod schema;
 mod serve;
 mod validate;
@@ -33,6 +35,7 @@ enum Command {
     Validate(validate::Validate),
     Render(render::Render),
     Why(why::WhyCommand),
+    Plan(plan::PlanCommand),
     Hosts(hosts::Hosts),
     Bootstrap(bootstrap::Bootstrap),
     Schema(schema::SchemaCommand),
@@ -44,7 +47,7 @@ enum Command {
 pub enum Outcome {
     /// Exit code 0.
     Fine,
-    /// The inputs have problems, which were printed: exit code 1.
+    /// The inputs have problems, which were printed, or what was asked to fail on is there: exit code 1.
     Problems,
 }
 
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Validate(validate) => validate.run(),
         Command::Render(render) => render.run(),
         Command::Why(why) => why.run(),
+        Command::Plan(plan) => plan.run(),
         Command::Hosts(hosts) => hosts.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Schema(schema) => schema.run(),

@@ -1,5 +1,8 @@
 //! Resources as proto3 JSON: proto field names, `Any` expanded with `@type`, the same text for the same bytes.
 
+use std::{collections::HashSet, ops::Range};
+
+use prost::encoding::DecodeContext;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +19,50 @@ pub fn to_json(resource_type: ResourceType, resource: &Resource) -> Value {
     });
     // A resource is built only by encoding one of these messages, so this is never seen.
     message.unwrap_or_else(|| json!({ "name": resource.name().as_str(), "error": "cannot be shown" }))
+}
+
+/// Two contents of one resource, `Null` where there is none. Of routes that are there on both sides only the virtual
+/// hosts that differ are shown: there may be thousands of them.
+pub fn differing_json(resource_type: ResourceType, a: Option<&Resource>, b: Option<&Resource>) -> (Value, Value) {
+    if let (ResourceType::Route, Some(a), Some(b)) = (resource_type, a, b)
+        && let (Some(from), Some(to)) = (virtual_hosts(a), virtual_hosts(b))
+    {
+        let pruned = |resource: &Resource, own: &[Range<usize>], of: &Resource, other: &[Range<usize>]| {
+            let body = of.body();
+            let there: HashSet<&[u8]> = other.iter().map(|range| &body[range.clone()]).collect();
+            let own_body = resource.body();
+            let (mut kept, mut end) = (Vec::new(), 0);
+            for range in own {
+                kept.extend_from_slice(&own_body[end..range.start]);
+                if !there.contains(&own_body[range.clone()]) {
+                    kept.extend_from_slice(&own_body[range.clone()]);
+                }
+                end = range.end;
+            }
+            kept.extend_from_slice(&own_body[end..]);
+            to_json(resource_type, &Resource::from_body(resource_type, resource.name().clone(), &kept))
+        };
+        return (pruned(a, &from, b, &to), pruned(b, &to, a, &from));
+    }
+    let json = |resource: Option<&Resource>| resource.map_or(Value::Null, |resource| to_json(resource_type, resource));
+    (json(a), json(b))
+}
+
+/// Where each virtual host stands in the body of a RouteConfiguration, its key and length included.
+fn virtual_hosts(routes: &Resource) -> Option<Vec<Range<usize>>> {
+    /// `RouteConfiguration.virtual_hosts`.
+    const VIRTUAL_HOSTS: u32 = 2;
+    let body = routes.body();
+    let (mut rest, mut hosts) = (&body[..], Vec::new());
+    while !rest.is_empty() {
+        let start = body.len() - rest.len();
+        let (tag, wire_type) = prost::encoding::decode_key(&mut rest).ok()?;
+        prost::encoding::skip_field(wire_type, tag, &mut rest, DecodeContext::default()).ok()?;
+        if tag == VIRTUAL_HOSTS {
+            hosts.push(start..body.len() - rest.len());
+        }
+    }
+    Some(hosts)
 }
 
 impl Snapshot {

@@ -11,7 +11,7 @@ mod set;
 mod snapshot;
 mod version;
 
-pub use json::to_json;
+pub use json::{differing_json, to_json};
 pub use resource::Resource;
 pub use resource_type::{PerType, ResourceType};
 pub use set::{Change, ResourceSet};

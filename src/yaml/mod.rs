@@ -15,6 +15,7 @@ mod document;
 mod parse;
 mod schema;
 mod suggest;
+mod tree;
 mod unique_map;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use document::{Document, key_segment};
 pub use parse::{Parsed, parse};
 pub(crate) use schema::scalar_schema;
 pub use suggest::{did_you_mean, nearest};
+pub use tree::{Step, Tree};
 pub use unique_map::UniqueMap;
 
 use crate::diagnostic::{Diagnostic, SourceFile};

@@ -196,6 +196,18 @@ impl Document {
         self.source.scalars(path)
     }
 
+    /// What is written, as a tree; `None` where aliases make more of it than a text can hold.
+    pub fn tree(&self) -> Option<yaml::Tree> {
+        self.source.tree()
+    }
+
+    /// The document that a tree makes in this one's place, if it is one that can be read.
+    pub fn rewritten(&self, tree: &yaml::Tree) -> Option<Arc<Self>> {
+        let file = SourceFile { path: self.place().file.path.clone(), text: tree.to_flow().into() };
+        let mut read = read_file(&Arc::new(file)).documents;
+        if read.len() == 1 { read.pop() } else { None }
+    }
+
     /// Its printed name.
     pub fn name(&self) -> String {
         self.id.to_string()
