@@ -13,7 +13,7 @@ use super::document::Settings;
 pub type Path = String;
 
 /// Objects that are one field: what is written there replaces all that was.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 7] = [
     "loadBalancer.consistentHash.httpCookie",
     "loadBalancer.consistentHash.ringHash",
     "loadBalancer.consistentHash.maglev",

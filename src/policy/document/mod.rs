@@ -26,8 +26,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 pub use self::{
     dependencies::Dependencies, destination_rule::DestinationRule, envoy_patch::EnvoyPatch, gateway_api::GRPCRoute,
     gateway_api::HTTPRoute, mesh::Mesh, metadata::Metadata, service_entry::ServiceEntry, settings::Settings,
-    sidecar::Sidecar, traffic_policy::TrafficPolicy,
-    virtual_service::VirtualService,
+    sidecar::Sidecar, traffic_policy::TrafficPolicy, virtual_service::VirtualService,
 };
 use super::lint::{Silence, read_silences};
 use crate::{
@@ -45,15 +44,11 @@ const GRPC_ROUTE: &[&str] = &["gateway.networking.k8s.io/v1", "gateway.networkin
 struct Kind {
     name: &'static str,
     versions: &'static [&'static str],
-    support: Support,
+    read: Read,
+    spec: fn(&mut SchemaGenerator) -> Schema,
 }
 
 type Read = fn(Arc<yaml::Document>, &str) -> ReadDocument;
-
-enum Support {
-    Full { read: Read, spec: fn(&mut SchemaGenerator) -> Schema },
-    NotYet,
-}
 
 /// A kind that is read into the type of its name, checked by a function.
 macro_rules! kind {
@@ -61,10 +56,8 @@ macro_rules! kind {
         Kind {
             name: stringify!($name),
             versions: $versions,
-            support: Support::Full {
-                read: |source, kind| read_as::<$name>(source, kind, |spec| Body::$name(Box::new(spec)), $check),
-                spec: SchemaGenerator::subschema_for::<$name>,
-            },
+            read: |source, kind| read_as::<$name>(source, kind, |spec| Body::$name(Box::new(spec)), $check),
+            spec: SchemaGenerator::subschema_for::<$name>,
         }
     };
 }
@@ -94,12 +87,9 @@ pub struct KindSchema {
     pub spec: fn(&mut SchemaGenerator) -> Schema,
 }
 
-/// The kinds that are supported.
+/// Every kind there is.
 pub fn kinds() -> impl Iterator<Item = KindSchema> {
-    KINDS.iter().filter_map(|&Kind { name, versions, ref support }| match support {
-        Support::Full { spec, read: _ } => Some(KindSchema { name, versions, spec: *spec }),
-        Support::NotYet => None,
-    })
+    KINDS.iter().map(|&Kind { name, versions, read: _, spec }| KindSchema { name, versions, spec })
 }
 
 /// A document that was read.
@@ -298,7 +288,7 @@ fn misspelt(source: &yaml::Document, field: &str) -> Option<Diagnostic> {
     Some(problem.remedy(format!("did you mean `{field}`?")))
 }
 
-/// The document's kind, if it is one that is supported, in a version that is.
+/// The document's kind, if it is one that there is, in a version that there is.
 fn supported_kind(source: &yaml::Document) -> Result<(&'static str, Read), Diagnostic> {
     let Some(written) = source.text("kind") else {
         let remedy = "a policy document has `apiVersion`, `kind`, `metadata` and `spec`";
@@ -306,7 +296,7 @@ fn supported_kind(source: &yaml::Document) -> Result<(&'static str, Read), Diagn
             Diagnostic::error("missing-field", source.start(), "kind", "this document has no `kind`").remedy(remedy)
         }));
     };
-    let Some(&Kind { name: kind, versions, ref support }) = KINDS.iter().find(|kind| kind.name == written) else {
+    let Some(&Kind { name: kind, versions, read, spec: _ }) = KINDS.iter().find(|kind| kind.name == written) else {
         let problem = Diagnostic::error(
             "unknown-kind",
             source.place("kind"),
@@ -325,12 +315,5 @@ fn supported_kind(source: &yaml::Document) -> Result<(&'static str, Read), Diagn
         let problem = Diagnostic::error("unknown-kind", source.place("apiVersion"), "apiVersion", message);
         return Err(problem.remedy(format!("write one of: {}", versions.join(", "))));
     }
-    match support {
-        Support::Full { read, spec: _ } => Ok((kind, *read)),
-        Support::NotYet => {
-            let message = format!("a {kind} is not supported yet");
-            let problem = Diagnostic::error("unsupported", source.place("kind"), "kind", message);
-            Err(problem.remedy("take it out of the policies: it would have no effect"))
-        }
-    }
+    Ok((kind, read))
 }

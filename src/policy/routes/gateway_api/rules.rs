@@ -17,7 +17,7 @@ use crate::{
     model::{
         Decimal, Port, Service,
         policy::{
-            Retry, RoutePolicy,
+            BackOff, Retry, RoutePolicy,
             routing::{
                 DirectResponse, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, Mirror,
                 OfNowhere, Target,
@@ -216,6 +216,7 @@ impl Translation<'_, '_, '_> {
                 request_headers: changes.request_headers,
                 response_headers: changes.response_headers,
                 host: changes.rewrite.host.map(|HostRewrite::Literal(host)| host),
+                subset_headers: found.as_ref().map_or(&[][..], |found| found.effective.subset_headers()).to_vec(),
             });
             found_all.extend(found);
         }
@@ -349,7 +350,7 @@ fn retry(written: &HTTPRouteRetry) -> Option<Retry> {
     (attempts > 0).then(|| Retry {
         attempts,
         retriable_status_codes: codes.iter().map(|&code| code.into()).collect(),
-        back_off_base: backoff.map(|backoff| backoff.0.0),
+        back_off: backoff.map(|backoff| BackOff { base: backoff.0.0, longest: None }),
         ..default
     })
 }

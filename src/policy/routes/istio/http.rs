@@ -12,7 +12,7 @@ use crate::{
     model::{
         Decimal,
         policy::{
-            BackOff, Repeats, Retry, RoutePolicy,
+            BackOff, Retry, RoutePolicy,
             routing::{
                 Cors, DirectResponse, Fault, FaultAbort, FaultDelay, FaultStatus, HeaderChanges, HeaderMatch,
                 HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule, Mirror, OfNowhere,
