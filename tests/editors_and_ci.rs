@@ -81,7 +81,7 @@ fn an_editor_marks_what_is_misspelt_and_completes_with_documentation() {
     assert!(problems.contains("maxConections"), "{problems}");
     let items = answers[0]["items"].as_array().unwrap();
     let offered = items.iter().find(|item| item["label"] == "connectTimeout").unwrap_or_else(|| panic!("{items:?}"));
-    assert!(offered["documentation"].as_str().unwrap().contains("10 s"), "{offered}");
+    assert!(offered["documentation"].as_str().unwrap().contains("`10s`"), "{offered}");
 }
 
 /// A repository of policies as the examples assume it, under git.

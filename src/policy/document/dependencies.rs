@@ -13,6 +13,7 @@ pub struct Dependencies {
     /// `node.cluster` of the sidecars, or a pattern. Documents for one workload unite; one that names it replaces those
     /// that match it by a pattern.
     ///
+    /// - envoy: none, it decides which proxies are sent less
     /// - example: `checkout`
     pub workload: Pattern,
     /// Names or patterns of services; none = the workload calls nobody.

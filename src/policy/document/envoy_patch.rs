@@ -33,16 +33,26 @@ pub struct EnvoyPatch {
 pub struct Patch {
     /// The kind of resource.
     ///
+    /// - envoy: none, it says which resources change
     /// - example: `cluster`
     #[serde(rename = "type")]
     pub of: PatchType,
     /// Of routes only those of this name (`http[].name` of a VirtualService); absent = all of them.
+    ///
+    /// - envoy: none, it says which routes change
+    /// - example: `reports`
     pub route: Option<String>,
     /// Fields to set, as proto3 JSON of Envoy's message. Messages and maps are merged, items of a list merged with the
     /// one of equal `name` or added; a map in the place of a list speaks of items by `name` or `[position]`.
+    ///
+    /// - envoy: the fields that it names
+    /// - example: `{ alt_stat_name: orders }`
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub merge: Option<Value>,
     /// Paths of fields to unset, of items of lists and of entries of maps to take out: `a.b`, `a.list[0]`, `a.list[name]`.
+    ///
+    /// - envoy: the fields that it names
+    /// - example: `[alt_stat_name]`
     #[serde(default)]
     pub remove: Vec<String>,
 }

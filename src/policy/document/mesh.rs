@@ -43,6 +43,7 @@ pub struct Mesh {
     /// Whether every document must have an annotation `owner`; without one it is a warning.
     ///
     /// - default: `false`
+    /// - envoy: none, it is a lint
     /// - example: `true`
     require_owner: Option<bool>,
     /// Where sidecars write what they proxied.
@@ -54,6 +55,7 @@ pub struct Mesh {
     /// The namespace whose DestinationRules and Sidecar are the defaults of the mesh, as in Istio.
     ///
     /// - default: `istio-system`
+    /// - envoy: none, it decides whose documents count
     /// - example: `mesh-config`
     root_namespace: Option<RootNamespace>,
     /// MeshConfig's defaults for DestinationRules: refused, write a `TrafficPolicy` without a target.

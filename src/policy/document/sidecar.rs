@@ -41,6 +41,9 @@ pub struct Sidecar {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct WorkloadSelector {
     /// `node.metadata.LABELS` of the sidecar has all of these.
+    ///
+    /// - envoy: none, it decides which sidecars are sent less
+    /// - example: `{ app: checkout }`
     pub labels: UniqueMap<String, String>,
 }
 

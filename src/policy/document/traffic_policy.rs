@@ -107,21 +107,25 @@ pub struct Target {
     /// A service's name, or a pattern with `*`. Excludes `labels`.
     ///
     /// - default: every service
+    /// - envoy: none, it decides whose clusters and routes change
     /// - example: `orders`
     pub service: Option<Pattern>,
     /// Labels of services, all of which must be there. Excludes `service`.
     ///
     /// - default: every service
+    /// - envoy: none, it decides whose clusters and routes change
     /// - example: `{ team: shop }`
     pub labels: Option<UniqueMap<String, String>>,
     /// One port, by its number.
     ///
     /// - default: every port
+    /// - envoy: none, it decides whose clusters and routes change
     /// - example: `80`
     pub port: Option<std::num::NonZeroU16>,
     /// One subset.
     ///
     /// - default: the service itself and every subset
+    /// - envoy: none, it decides whose clusters and routes change
     /// - example: `v1`
     pub subset: Option<Subsets>,
 }
@@ -132,6 +136,7 @@ pub struct Target {
 pub struct Clients {
     /// `node.cluster` of the proxies: names, or patterns with `*`.
     ///
+    /// - envoy: none, it decides which proxies are sent this
     /// - example: `[ checkout, "batch-*" ]`
     pub services: Vec<Pattern>,
 }

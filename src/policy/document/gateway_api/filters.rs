@@ -13,6 +13,9 @@ use crate::policy::document::scalar::{Percent, Unsupported};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HTTPRouteFilter {
     /// Which of the fields is written.
+    ///
+    /// - envoy: none, it says which field counts
+    /// - example: `RequestHeaderModifier`
     #[serde(rename = "type")]
     pub kind: HTTPRouteFilterType,
     /// Changes of the request's headers.
@@ -78,10 +81,19 @@ pub enum HTTPRouteFilterType {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LocalObjectReference {
     /// The group of `kind`.
+    ///
+    /// - envoy: none, it is refused
+    /// - example: `extensions.example.com`
     pub group: String,
     /// Its kind.
+    ///
+    /// - envoy: none, it is refused
+    /// - example: `RateLimit`
     pub kind: String,
     /// Its name.
+    ///
+    /// - envoy: none, it is refused
+    /// - example: `orders`
     pub name: String,
 }
 
@@ -90,10 +102,19 @@ pub struct LocalObjectReference {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HTTPHeaderFilter {
     /// Instead of what is there. Of several entries for one name the first counts.
+    ///
+    /// - envoy: `request_headers_to_add` or `response_headers_to_add` with `OVERWRITE_IF_EXISTS_OR_ADD`
+    /// - example: `[{ name: x-env, value: prod }]`
     pub set: Vec<HTTPHeader>,
     /// Beside what is there. Of several entries for one name the first counts.
+    ///
+    /// - envoy: `request_headers_to_add` or `response_headers_to_add` with `APPEND_IF_EXISTS_OR_ADD`
+    /// - example: `[{ name: x-env, value: prod }]`
     pub add: Vec<HTTPHeader>,
     /// Taken out, by name.
+    ///
+    /// - envoy: `request_headers_to_remove` or `response_headers_to_remove`
+    /// - example: `[x-internal]`
     pub remove: Vec<String>,
 }
 
@@ -102,8 +123,14 @@ pub struct HTTPHeaderFilter {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HTTPHeader {
     /// Its name, without regard to case.
+    ///
+    /// - envoy: `header.key`
+    /// - example: `x-env`
     pub name: String,
     /// Its value, as it stands there.
+    ///
+    /// - envoy: `header.value`
+    /// - example: `prod`
     pub value: String,
 }
 
@@ -117,6 +144,7 @@ pub struct HTTPRequestMirrorFilter {
     ///
     /// - default: `100`
     /// - envoy: `request_mirror_policies[].runtime_fraction`
+    /// - example: `10`
     #[serde(default)]
     pub percent: Option<Percent>,
     /// The share as a fraction; excludes `percent`.
@@ -132,10 +160,15 @@ pub struct HTTPRequestMirrorFilter {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MirrorFraction {
     /// At most the denominator.
+    ///
+    /// - envoy: `request_mirror_policies[].runtime_fraction.default_value`
+    /// - example: `1`
     pub numerator: u32,
     /// Above zero.
     ///
     /// - default: `100`
+    /// - envoy: `request_mirror_policies[].runtime_fraction.default_value`
+    /// - example: `1000`
     #[serde(default)]
     pub denominator: Option<u32>,
 }
@@ -147,10 +180,12 @@ pub struct HTTPRequestRedirectFilter {
     /// `http` or `https`.
     ///
     /// - envoy: `redirect.scheme_redirect`
+    /// - example: `https`
     pub scheme: Option<String>,
     /// The host.
     ///
     /// - envoy: `redirect.host_redirect`
+    /// - example: `shop.example`
     pub hostname: Option<String>,
     /// The path.
     ///
@@ -160,11 +195,13 @@ pub struct HTTPRequestRedirectFilter {
     ///
     /// - default: that of `scheme`; without a `scheme` the service's
     /// - envoy: `redirect.port_redirect`
+    /// - example: `443`
     pub port: Option<NonZeroU16>,
     /// 301, 302, 303, 307 or 308.
     ///
     /// - default: `302`
     /// - envoy: `redirect.response_code`
+    /// - example: `301`
     pub status_code: Option<u16>,
 }
 
@@ -175,6 +212,7 @@ pub struct HTTPURLRewriteFilter {
     /// The host.
     ///
     /// - envoy: `route.host_rewrite_literal`
+    /// - example: `reviews.internal`
     pub hostname: Option<String>,
     /// The path.
     ///
@@ -187,12 +225,21 @@ pub struct HTTPURLRewriteFilter {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HTTPPathModifier {
     /// Which of the fields is written.
+    ///
+    /// - envoy: none, it says which field counts
+    /// - example: `ReplacePrefixMatch`
     #[serde(rename = "type")]
     pub kind: HTTPPathModifierType,
     /// Instead of the whole path.
+    ///
+    /// - envoy: `redirect.path_redirect`, `route.regex_rewrite`
+    /// - example: `/new`
     #[serde(default)]
     pub replace_full_path: Option<String>,
     /// Instead of what the match's prefix covers. The rule then has one match, of type `PathPrefix`.
+    ///
+    /// - envoy: `redirect.prefix_rewrite`, `route.prefix_rewrite`, `route.regex_rewrite`
+    /// - example: `/v2`
     #[serde(default)]
     pub replace_prefix_match: Option<String>,
 }
@@ -213,21 +260,35 @@ pub enum HTTPPathModifierType {
 pub struct HTTPCORSFilter {
     /// Which origins may: `SCHEME://HOST[:PORT]`, the host with `*` in front for every host below, or `*` alone.
     ///
+    /// - envoy: `allow_origin_string_match`
     /// - example: `["https://*.shop.example"]`
     pub allow_origins: Vec<String>,
     /// Whether with cookies and the like.
     ///
     /// - default: `false`
+    /// - envoy: `allow_credentials`
+    /// - example: `true`
     pub allow_credentials: Option<bool>,
     /// With which methods; `*` alone = any.
+    ///
+    /// - envoy: `allow_methods`
+    /// - example: `[GET, POST]`
     pub allow_methods: Vec<String>,
     /// With which headers; `*` alone = any.
+    ///
+    /// - envoy: `allow_headers`
+    /// - example: `[x-user]`
     pub allow_headers: Vec<String>,
     /// Which headers of the response they may read.
+    ///
+    /// - envoy: `expose_headers`
+    /// - example: `[x-request-id]`
     pub expose_headers: Vec<String>,
     /// How long a browser may remember this, in seconds.
     ///
     /// - default: `5`
+    /// - envoy: `max_age`
+    /// - example: `600`
     pub max_age: Option<u32>,
 }
 

@@ -21,6 +21,9 @@ pub struct GRPCRoute {
     pub parent_refs: Vec<ParentReference>,
     use_default_gateways: Option<Unsupported>,
     /// No effect: a mesh takes the names of the services themselves.
+    ///
+    /// - envoy: none, a mesh takes the names of the services themselves
+    /// - example: `[reviews.example]`
     pub hostnames: Vec<String>,
     /// Its rules. Those of all routes of a service are put in order together: the most specific match first, then the
     /// oldest route.
@@ -36,6 +39,7 @@ pub struct GRPCRouteRule {
     /// What Envoy and `why` call it.
     ///
     /// - envoy: `routes[].name`
+    /// - example: `reads`
     pub name: Option<String>,
     /// It matches where one of these does.
     ///
@@ -73,14 +77,18 @@ pub struct GRPCMethodMatch {
     /// How the names are compared.
     ///
     /// - default: `Exact`
+    /// - envoy: `match.path`, `match.prefix`, `match.safe_regex`
+    /// - example: `Exact`
     #[serde(rename = "type")]
     pub kind: ValueMatchType,
     /// The service, with its package.
     ///
+    /// - envoy: `match.path`, `match.prefix`, `match.safe_regex`
     /// - example: `shop.Reviews`
     pub service: Option<String>,
     /// The method.
     ///
+    /// - envoy: `match.path`, `match.safe_regex`
     /// - example: `List`
     pub method: Option<String>,
 }
@@ -90,15 +98,24 @@ pub struct GRPCMethodMatch {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GRPCRouteFilter {
     /// Which of the fields is written.
+    ///
+    /// - envoy: none, it says which field counts
+    /// - example: `RequestHeaderModifier`
     #[serde(rename = "type")]
     pub kind: GRPCRouteFilterType,
     /// Changes of the request's headers.
+    ///
+    /// - envoy: `routes[].request_headers_to_add`, `request_headers_to_remove`
     #[serde(default)]
     pub request_header_modifier: Option<HTTPHeaderFilter>,
     /// Changes of the response's headers.
+    ///
+    /// - envoy: `routes[].response_headers_to_add`, `response_headers_to_remove`
     #[serde(default)]
     pub response_header_modifier: Option<HTTPHeaderFilter>,
     /// Copies of calls, whose answers nobody waits for.
+    ///
+    /// - envoy: `route.request_mirror_policies`
     #[serde(default)]
     pub request_mirror: Option<HTTPRequestMirrorFilter>,
     /// A filter of another API; refused.
@@ -126,24 +143,32 @@ pub struct GRPCBackendRef {
     /// The group of `kind`; services have the empty one.
     ///
     /// - default: `""`
+    /// - envoy: none, it says what is meant
+    /// - example: `""`
     #[serde(default)]
     pub group: Option<String>,
     /// `Service`, which alone is supported.
     ///
     /// - default: `Service`
+    /// - envoy: none, it says what is meant
+    /// - example: `Service`
     #[serde(default)]
     pub kind: Option<String>,
     /// The service's name. Calls that are led to one that is not there are answered with `UNAVAILABLE`.
     ///
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
     /// - example: `reviews-v2`
     pub name: String,
     /// The service's namespace.
     ///
     /// - default: the route's own
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
+    /// - example: `shop`
     #[serde(default)]
     pub namespace: Option<String>,
     /// The service's port; required.
     ///
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
     /// - example: `9000`
     #[serde(default)]
     pub port: Option<NonZeroU16>,
@@ -151,6 +176,7 @@ pub struct GRPCBackendRef {
     ///
     /// - default: `1`
     /// - envoy: `weighted_clusters.clusters[].weight`
+    /// - example: `90`
     #[serde(default)]
     pub weight: Option<u32>,
     /// What is changed of the headers of calls that go there.

@@ -18,6 +18,9 @@ pub struct HTTPRoute {
     pub parent_refs: Vec<ParentReference>,
     use_default_gateways: Option<Unsupported>,
     /// No effect: a mesh takes the names of the services themselves.
+    ///
+    /// - envoy: none, a mesh takes the names of the services themselves
+    /// - example: `[reviews.example]`
     pub hostnames: Vec<String>,
     /// Its rules. Those of all routes of a service are put in order together: the most specific match first, then the
     /// oldest route. A request that none matches is answered with 404.
@@ -33,6 +36,7 @@ pub struct HTTPRouteRule {
     /// What Envoy and `why` call it.
     ///
     /// - envoy: `routes[].name`
+    /// - example: `reads`
     pub name: Option<String>,
     /// It matches where one of these does.
     ///
@@ -75,6 +79,7 @@ pub struct HTTPRouteMatch {
     /// The method.
     ///
     /// - envoy: `match.headers` of `:method`
+    /// - example: `GET`
     pub method: Option<HTTPMethod>,
 }
 
@@ -86,11 +91,15 @@ pub struct HTTPPathMatch {
     /// (RE2) the whole path.
     ///
     /// - default: `PathPrefix`
+    /// - envoy: `match.path`, `match.path_separated_prefix`, `match.safe_regex`
+    /// - example: `PathPrefix`
     #[serde(rename = "type")]
     pub kind: PathMatchType,
     /// The path, prefix or pattern.
     ///
     /// - default: `/`
+    /// - envoy: `match.path`, `match.path_separated_prefix`, `match.safe_regex`
+    /// - example: `/api`
     pub value: Option<String>,
 }
 
@@ -113,11 +122,19 @@ pub struct HTTPHeaderMatch {
     /// How the value is compared.
     ///
     /// - default: `Exact`
+    /// - envoy: `string_match` of `match.headers` and `match.query_parameters`
+    /// - example: `Exact`
     #[serde(default, rename = "type")]
     pub kind: ValueMatchType,
     /// Its name; of headers without regard to case.
+    ///
+    /// - envoy: `match.headers[].name`, `match.query_parameters[].name`
+    /// - example: `x-user`
     pub name: String,
     /// The value, or the pattern.
+    ///
+    /// - envoy: `string_match` of `match.headers` and `match.query_parameters`
+    /// - example: `"7"`
     pub value: String,
 }
 
@@ -203,11 +220,13 @@ pub struct HTTPRouteRetry {
     ///
     /// - default: `2`
     /// - envoy: `retry_policy.num_retries`
+    /// - example: `3`
     pub attempts: Option<Count>,
     /// How long to wait before, at least; doubled from try to try.
     ///
     /// - default: `25ms`
     /// - envoy: `retry_policy.retry_back_off.base_interval`
+    /// - example: `100ms`
     pub backoff: Option<GatewayDuration>,
 }
 
@@ -218,24 +237,32 @@ pub struct HTTPBackendRef {
     /// The group of `kind`; services have the empty one.
     ///
     /// - default: `""`
+    /// - envoy: none, it says what is meant
+    /// - example: `""`
     #[serde(default)]
     pub group: Option<String>,
     /// `Service`, which alone is supported.
     ///
     /// - default: `Service`
+    /// - envoy: none, it says what is meant
+    /// - example: `Service`
     #[serde(default)]
     pub kind: Option<String>,
     /// The service's name. Requests that are led to one that is not there are answered with 500.
     ///
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
     /// - example: `reviews-v2`
     pub name: String,
     /// The service's namespace.
     ///
     /// - default: the route's own
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
+    /// - example: `shop`
     #[serde(default)]
     pub namespace: Option<String>,
     /// The service's port; required.
     ///
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
     /// - example: `80`
     #[serde(default)]
     pub port: Option<NonZeroU16>,
@@ -243,6 +270,7 @@ pub struct HTTPBackendRef {
     ///
     /// - default: `1`
     /// - envoy: `weighted_clusters.clusters[].weight`
+    /// - example: `90`
     #[serde(default)]
     pub weight: Option<u32>,
     /// What is changed of the requests that go there: headers, and the host name.

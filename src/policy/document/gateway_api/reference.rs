@@ -21,12 +21,14 @@ pub struct ParentReference {
     /// The group of `kind`. Services have the empty one, which has to be written: the default is that of gateways.
     ///
     /// - default: `gateway.networking.k8s.io`, which is refused
+    /// - envoy: none, it says what is meant
     /// - example: `""`
     #[serde(default)]
     pub group: Option<String>,
     /// `Service`: gateways are not served.
     ///
     /// - default: `Gateway`, which is refused
+    /// - envoy: none, it says what is meant
     /// - example: `Service`
     #[serde(default)]
     pub kind: Option<String>,
@@ -34,18 +36,26 @@ pub struct ParentReference {
     /// route's namespace alone, and there instead of those of the service's namespace.
     ///
     /// - default: the route's own
+    /// - envoy: none, it says whose virtual hosts have these routes
+    /// - example: `shop`
     #[serde(default)]
     pub namespace: Option<String>,
     /// The service's name.
     ///
+    /// - envoy: none, it says whose virtual hosts have these routes
     /// - example: `reviews`
     pub name: String,
     /// One of the service's ports, by its name.
+    ///
+    /// - envoy: none, it says whose virtual hosts have these routes
+    /// - example: `http`
     #[serde(default)]
     pub section_name: Option<String>,
     /// One of the service's ports, by its number.
     ///
     /// - default: all that speak HTTP
+    /// - envoy: none, it says whose virtual hosts have these routes
+    /// - example: `80`
     #[serde(default)]
     pub port: Option<NonZeroU16>,
 }
@@ -69,24 +79,32 @@ pub struct BackendObjectReference {
     /// The group of `kind`; services have the empty one.
     ///
     /// - default: `""`
+    /// - envoy: none, it says what is meant
+    /// - example: `""`
     #[serde(default)]
     pub group: Option<String>,
     /// `Service`, which alone is supported.
     ///
     /// - default: `Service`
+    /// - envoy: none, it says what is meant
+    /// - example: `Service`
     #[serde(default)]
     pub kind: Option<String>,
     /// The service's name.
     ///
+    /// - envoy: `request_mirror_policies[].cluster`
     /// - example: `reviews-v2`
     pub name: String,
     /// The service's namespace.
     ///
     /// - default: the route's own
+    /// - envoy: `request_mirror_policies[].cluster`
+    /// - example: `shop`
     #[serde(default)]
     pub namespace: Option<String>,
     /// The service's port; required.
     ///
+    /// - envoy: `request_mirror_policies[].cluster`
     /// - example: `80`
     #[serde(default)]
     pub port: Option<NonZeroU16>,

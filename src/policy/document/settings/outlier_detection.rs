@@ -166,6 +166,7 @@ settings! {
         ///
         /// - default: none
         /// - envoy: none, it has no effect
+        /// - example: `5`
         consecutive_errors: Count,
     }
 }

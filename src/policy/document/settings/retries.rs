@@ -132,14 +132,17 @@ settings! {
         /// All of its value.
         ///
         /// - envoy: `string_match.exact`
+        /// - example: `"1"`
         exact: String,
         /// Its value begins with these characters.
         ///
         /// - envoy: `string_match.prefix`
+        /// - example: `over`
         prefix: String,
         /// All of its value, as a regular expression (RE2).
         ///
         /// - envoy: `string_match.safe_regex`
+        /// - example: `"5[0-9]+"`
         regex: Regex,
     }
 

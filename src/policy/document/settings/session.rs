@@ -43,6 +43,7 @@ settings! {
         ///
         /// - default: `/`
         /// - envoy: `cookie.path`
+        /// - example: `/`
         path: String,
         /// Further attributes.
         ///
