@@ -305,7 +305,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "DestinationRule/default/reviews spec.trafficPolicy.connectionPool.http.http2MaxRequests: 0",
         "0 is not set, in Istio",
     ),
-    ("spec.loadBalancer.localityLbSetting.distribute[0].to[", "shares add up to 100"),
+    ("localityLbSetting.distribute[0].to[", "shares add up to 100"),
     ("destination.host: ", "the port or subset beside it is this service's alone"),
     ("mirror.host: ", "the port or subset beside it is this service's alone"),
     (".port.number: ", "the service has one port"),
@@ -337,7 +337,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "without a name the patch is that of another route",
     ),
     ("patch-routes: VirtualService/orders spec.http[0].name: reports", "a patch looks for this name"),
-    ("spec.outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
+    (".outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 
 #[test]
