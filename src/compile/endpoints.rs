@@ -139,7 +139,6 @@ fn lb_endpoint(endpoint: &Endpoint, port: &Port, policy: &EffectivePolicy) -> Lb
         load_balancing_weight: u32_value(endpoint.weight.get()),
         metadata: metadata(endpoint, port, policy),
         host_identifier: Some(HostIdentifier::Endpoint(ProtoEndpoint { address: Some(address), ..Default::default() })),
-        ..Default::default()
     }
 }
 
