@@ -22,7 +22,8 @@ use chancery::{
 };
 use serde_json::{Value, json};
 use support::{
-    goldens,
+    chancery::ControlPlane,
+    free_port, goldens,
     reformat::{self, Layout},
     world::{catalog, source},
 };
@@ -447,4 +448,33 @@ fn what_cannot_be_read_is_said() {
     let output = command.env("PATH", "/nowhere").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("git is not on PATH"));
+}
+
+#[tokio::test]
+async fn a_running_server_is_compared_and_recorded() {
+    let policy = pool("orders", "  target: { service: orders }\n  timeout: 2s\n");
+    let plane = ControlPlane::start(SERVICES, &policy, free_port()).await;
+    let url = format!("http://{}", plane.admin());
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+        command.args(args).current_dir(plane.folder.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plan = |args: &[&str]| -> Value {
+        let args = [&["plan", "--config", "chancery.yaml", "-o", "json"], args].concat();
+        serde_json::from_str(&run(&args)).unwrap()
+    };
+    assert_eq!(plan(&["--from", &url])["changes"], json!([]));
+    fs::create_dir(plane.path("proposed")).unwrap();
+    fs::copy(plane.path("policies/mesh.yaml"), plane.path("proposed/mesh.yaml")).unwrap();
+    fs::write(plane.path("proposed/orders.yaml"), policy.replace("2s", "3s")).unwrap();
+    let proposed = plan(&["--from", &url, "--to", "proposed"]);
+    assert_eq!(proposed["changes"][0]["causes"][0]["field"], "spec.timeout");
+
+    // What is recorded of the server is what is recorded of its files, and reads as the same services again.
+    let recorded = run(&["snapshot", "--admin", &url]);
+    assert_eq!(recorded, run(&["snapshot", "--config", "chancery.yaml"]));
+    assert_eq!(catalog(&recorded), catalog(SERVICES));
 }

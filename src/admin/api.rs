@@ -1,6 +1,6 @@
 //! `/api/v1/…`: services, proxies, policies and resources as JSON.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use axum::{
     Json, Router,
@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::Admin;
 use crate::{
-    diagnostic::{At, Diagnostic},
-    model::{CatalogEntry, Endpoint, Health, Port},
+    diagnostic::{At, Diagnostic, Place},
+    model::{Catalog, CatalogEntry, Endpoint, Health, Port},
 };
 
 pub(super) fn routes() -> Router<Admin> {
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Admin> {
 /// In the format of the service snapshot, so that what is printed can be served again; sources and problems beside.
 async fn services(State(admin): State<Admin>) -> Json<Value> {
     let status = admin.status();
-    let services: Vec<Value> = status.catalog.iter().map(|(_, entry)| service(entry)).collect();
+    let services = services_json(&status.catalog);
     let sources: Vec<Value> = status
         .sources
         .iter()
@@ -57,7 +57,19 @@ async fn policies(State(admin): State<Admin>) -> Json<Value> {
             json!({ "document": document.name(), "file": &*place.file.path, "line": place.line })
         })
         .collect();
-    Json(json!({ "policies": policies, "problems": problems(&status.problems) }))
+    // The texts themselves, so that `plan` can compare what is served with what is proposed.
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    let places: Vec<Place> = status.policies.documents().map(|document| document.place()).collect();
+    for place in &places {
+        files.insert(&place.file.path, &place.file.text);
+    }
+    let files: Vec<Value> = files.into_iter().map(|(path, text)| json!({ "path": path, "text": text })).collect();
+    Json(json!({ "policies": policies, "files": files, "problems": problems(&status.problems) }))
+}
+
+/// Services in the format of the service snapshot, sorted by name: equal catalogs are equal texts.
+pub fn services_json(catalog: &Catalog) -> Value {
+    Value::Array(catalog.iter().map(|(_, entry)| service(entry)).collect())
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,8 @@
 mod api;
 mod openapi;
 
+pub use api::services_json;
+
 use std::{future::Future, sync::Arc};
 
 use axum::{

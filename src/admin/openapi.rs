@@ -22,7 +22,7 @@ fn describe() -> Value {
             "/metrics": text("Prometheus metrics"),
             "/api/v1/services": json_list("Every service with its ports and endpoints, as discovery has it", "services"),
             "/api/v1/proxies": json_list("Every connected proxy: its node, its group, and per type what it was sent, acknowledged and rejected", "proxies"),
-            "/api/v1/policies": json_list("The policy documents in force, and the problems with what was read last", "policies"),
+            "/api/v1/policies": json_list("The policy documents in force, the texts of the files they stand in, and the problems with what was read last", "policies"),
             "/api/v1/resources": {
                 "get": {
                     "summary": "What a connected proxy is served, as proto3 JSON: clusters, endpoints, listeners, routes, secrets",

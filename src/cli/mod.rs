@@ -14,6 +14,8 @@ mod render;
 mod revision;
 mod schema;
 mod serve;
+mod server;
+mod snapshot;
 mod validate;
 mod why;
 
@@ -36,6 +38,7 @@ enum Command {
     Render(render::Render),
     Why(why::WhyCommand),
     Plan(plan::PlanCommand),
+    Snapshot(snapshot::SnapshotCommand),
     Hosts(hosts::Hosts),
     Bootstrap(bootstrap::Bootstrap),
     Schema(schema::SchemaCommand),
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Render(render) => render.run(),
         Command::Why(why) => why.run(),
         Command::Plan(plan) => plan.run(),
+        Command::Snapshot(snapshot) => snapshot.run(),
         Command::Hosts(hosts) => hosts.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Schema(schema) => schema.run(),

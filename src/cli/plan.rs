@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::{Outcome, diagnostics, inputs, output, revision::Revision};
+use super::{Outcome, diagnostics, inputs, output, revision::Revision, server};
 use crate::{
     config,
     control::World,
-    diagnostic::{Diagnostic, Level},
+    diagnostic::{Diagnostic, Level, SourceFile},
     model::{ClientKind, Labels, Locality, Proxy, Role},
     plan::{self, Extent, Plan, Question, RISKS},
     policy::{Date, Library, PolicySet},
@@ -30,7 +30,8 @@ pub struct PlanCommand {
     /// The configuration
     #[arg(long, value_name = "FILE", env = "CHANCERY_CONFIG")]
     config: PathBuf,
-    /// The policies as they were: a file or folder, a git revision of those of the configuration, or two as `A..B`
+    /// The policies as they were: a file or folder, a git revision of those of the configuration, two as `A..B`, or
+    /// those of a running server, `http://HOST:PORT`
     #[arg(long, value_name = "A")]
     from: String,
     /// The policies as they shall be; absent = those of the working tree
@@ -69,6 +70,8 @@ enum Side {
     WorkingTree,
     Path(PathBuf),
     Revision(Revision),
+    /// The address of a running server's admin API.
+    Server(String),
 }
 
 impl PlanCommand {
@@ -121,7 +124,7 @@ impl PlanCommand {
             (Some(_), Some(_)) if !exists && !self.from.contains('/') => {
                 bail!("`{}` names both sides already: leave out --to", self.from)
             }
-            (Some((a, b)), None) if !exists => {
+            (Some((a, b)), None) if !exists && !self.from.contains("://") => {
                 let head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
                 let from = match b.strip_prefix('.') {
                     Some(b) => Revision::fork_of(&head(a), &head(b), policies)?,
@@ -143,21 +146,28 @@ impl Side {
         if Path::new(written).exists() {
             return Ok(Self::Path(written.into()));
         }
+        if written.starts_with("http://") || written.starts_with("https://") {
+            return Ok(Self::Server(written.to_owned()));
+        }
         Ok(Self::Revision(Revision::find(written, policies)?))
     }
 
     /// The policies, and what is wrong with them.
     fn read(&self, policies: &[PathBuf]) -> Result<(Arc<PolicySet>, Vec<Diagnostic>)> {
+        let of_texts = |files: &[Arc<SourceFile>], mut problems: Vec<Diagnostic>| {
+            let mut library = Library::default();
+            library.update(files);
+            problems.extend(library.problems().iter().cloned());
+            (library, problems)
+        };
         let (library, problems) = match self {
             Self::WorkingTree => inputs::read_policies(policies),
             Self::Path(path) => inputs::read_policies(std::slice::from_ref(path)),
             Self::Revision(revision) => {
-                let (files, mut problems) = revision.files(policies)?;
-                let mut library = Library::default();
-                library.update(&files);
-                problems.extend(library.problems().iter().cloned());
-                (library, problems)
+                let (files, problems) = revision.files(policies)?;
+                of_texts(&files, problems)
             }
+            Self::Server(address) => of_texts(&server::policies(address)?, Vec::new()),
         };
         Ok((library.policies().clone(), problems))
     }
