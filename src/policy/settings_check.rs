@@ -158,6 +158,15 @@ fn check_consistent_hash(hash: &ConsistentHash, found: &mut Found<'_>) {
     if http_cookie.as_ref().is_some_and(|cookie| cookie.name.is_none()) {
         found.error("loadBalancer.consistentHash.httpCookie", "`name` is missing", "add `name:`");
     }
+    let attributes: Vec<_> = http_cookie.iter().flat_map(|cookie| cookie.attributes.iter().flatten()).collect();
+    for (index, attribute) in attributes.iter().enumerate() {
+        let field = format!("loadBalancer.consistentHash.httpCookie.attributes[{index}].name");
+        if attribute.name.as_deref().unwrap_or_default().is_empty() {
+            found.error(&field, "an attribute without a name", "write it, for example `SameSite`");
+        } else if attributes[..index].iter().any(|earlier| earlier.name == attribute.name) {
+            found.error(&field, "this attribute stands twice", "remove one of the two");
+        }
+    }
 }
 
 /// What has no meaning in a mode is said so; what would lead to another connection than the reader expects is refused.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     export_to::{ExportTo, Nobody},
+    istio_durations,
     scalar::Unsupported,
     settings::{ConnectionPool, LoadBalancer, OutlierDetection, ProxyProtocol, RetryBudget, Settings, Tls},
     traffic_policy::Subsets,
@@ -182,6 +183,7 @@ pub(super) fn check(rule: &DestinationRule, source: &yaml::Document) -> Vec<Diag
         problems.push(error("spec.host", "`host` is empty", "name the service"));
     }
     problems.extend(rule.export_to.check(Nobody::Refused, source));
+    problems.extend(istio_durations::check(source));
     if let Some(policy) = &rule.traffic_policy {
         check_policy(policy, "spec.trafficPolicy", source, &mut problems);
     }
@@ -201,10 +203,16 @@ pub(super) fn check(rule: &DestinationRule, source: &yaml::Document) -> Vec<Diag
 fn check_policy(policy: &RulePolicy, path: &str, source: &yaml::Document, problems: &mut Vec<Diagnostic>) {
     let check = super::super::settings_check::check;
     problems.extend(check(&policy.blocks(), path, source));
+    if *policy == RulePolicy::default() {
+        let message = "a policy without any setting";
+        problems.push(Diagnostic::error("invalid-value", source.place(path), path, message).remedy("remove it"));
+    }
+    check_blocks(&policy.blocks(), path, source, problems);
     problems.extend(no_effect_beside_shares(policy.load_balancer.as_ref(), path, source));
     for (index, port) in policy.port_level_settings.iter().enumerate() {
         let path = format!("{path}.portLevelSettings[{index}]");
         problems.extend(check(&port.blocks(), &path, source));
+        check_blocks(&port.blocks(), &path, source, problems);
         problems.extend(no_effect_beside_shares(port.load_balancer.as_ref(), &path, source));
         if policy.port_level_settings[..index].iter().any(|earlier| earlier.port == port.port) {
             let message = format!("port {} has settings twice", port.port.number);
@@ -226,4 +234,30 @@ fn no_effect_beside_shares(
         let message = "`failoverPriority` has no effect beside `distribute`";
         Diagnostic::warning("no-effect", source.key_place(&path), path, message).remedy("remove one of the two")
     })
+}
+
+/// What Istio refuses in a block, and a TrafficPolicy may say.
+fn check_blocks(blocks: &Settings, path: &str, source: &yaml::Document, problems: &mut Vec<Diagnostic>) {
+    let mut error = |field: &str, message: &str, remedy: &str| {
+        let field = format!("{path}.{field}");
+        problems.push(Diagnostic::error("invalid-value", source.place(&field), field, message).remedy(remedy));
+    };
+    if blocks.connection_pool.as_ref().is_some_and(|pool| *pool == ConnectionPool::default()) {
+        error("connectionPool", "a pool without any setting", "remove it");
+    }
+    if let Some(tls) = blocks.tls.as_ref().filter(|tls| tls.insecure_skip_verify == Some(true)) {
+        let contradicting =
+            [("caCertificates", tls.ca_certificates.is_some()), ("subjectAltNames", tls.subject_alt_names.is_some())];
+        for (name, _) in contradicting.into_iter().filter(|(_, written)| *written) {
+            let message = format!("`{name}` is what to verify with, and `insecureSkipVerify` verifies nothing");
+            error(&format!("tls.{name}"), &message, "remove one of the two");
+        }
+    }
+    if let Some(balancer) = &blocks.load_balancer
+        && balancer.locality_lb_setting.is_some()
+        && balancer.zone_aware_lb_setting.is_some()
+    {
+        let message = "`localityLbSetting` and `zoneAwareLbSetting` exclude each other";
+        error("loadBalancer.zoneAwareLbSetting", message, "remove one of the two");
+    }
 }

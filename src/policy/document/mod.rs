@@ -8,6 +8,7 @@ pub mod destination_rule;
 pub mod envoy_patch;
 pub mod export_to;
 pub mod gateway_api;
+mod istio_durations;
 pub mod mesh;
 pub mod metadata;
 pub mod regex;
@@ -277,7 +278,7 @@ fn read_as<T: DeserializeOwned>(
 
 /// A key as a segment of a path, as [`Document::place_of`] reads it.
 pub(super) fn key_segment(key: &str) -> String {
-    if key.contains(['.', '[', '"']) { format!("[\"{key}\"]") } else { format!(".{key}") }
+    if key.is_empty() || key.contains(['.', '[', '"']) { format!("[\"{key}\"]") } else { format!(".{key}") }
 }
 
 /// What to say of a document without a field by which documents are told apart: there may be one that is nearly it.

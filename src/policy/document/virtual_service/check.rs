@@ -12,7 +12,7 @@ use crate::{
     model::policy::routing::MAX_DIRECT_RESPONSE_BODY,
     policy::document::{
         export_to::{Nobody, is_dns_label},
-        key_segment,
+        istio_durations, key_segment,
         regex::ANYTHING,
         scalar::Count,
     },
@@ -24,7 +24,8 @@ pub(in crate::policy::document) fn check(service: &VirtualService, source: &yaml
     let VirtualService { hosts, gateways, http, tls, tcp, export_to } = service;
     found.problems.extend(export_to.check(Nobody::Refused, source));
     check_gateways(gateways, "spec.gateways", &mut found);
-    check_hosts(hosts, &mut found);
+    found.problems.extend(istio_durations::check(source));
+    check_hosts(hosts, names_mesh(gateways), &mut found);
     if http.is_empty() && tls.is_empty() && tcp.is_empty() {
         found.error("spec", "a VirtualService has rules", "add `http`, `tls` or `tcp`");
     }
@@ -94,6 +95,12 @@ fn check_gateways(gateways: &[String], path: &str, found: &mut Found<'_>) {
     let others = gateways.iter().enumerate().filter(|(_, name)| *name != MESH_GATEWAY);
     for (index, name) in others {
         let path = format!("{path}[{index}]");
+        let is_name = |part: &str| part.split('.').all(|label| is_dns_label(&label.to_ascii_lowercase()));
+        if !name.split('/').all(is_name) || name.matches('/').count() > 1 {
+            let message = format!("`{name}` is no name of a gateway");
+            found.error(&path, message, "write `NAMESPACE/NAME`, or `mesh` for the sidecars");
+            continue;
+        }
         let message = match names_mesh(gateways) {
             true => format!("gateway `{name}` has no effect: only sidecars are served"),
             false => format!("this is for gateway `{name}` and not for sidecars: it has no effect"),
@@ -102,13 +109,18 @@ fn check_gateways(gateways: &[String], path: &str, found: &mut Found<'_>) {
     }
 }
 
-fn check_hosts(hosts: &[String], found: &mut Found<'_>) {
+fn check_hosts(hosts: &[String], is_for_mesh: bool, found: &mut Found<'_>) {
+    let covers = |one: &str, other: &str| one == other || crate::model::NamePattern::new(one).matches(other);
     for (index, host) in hosts.iter().enumerate() {
         let path = format!("spec.hosts[{index}]");
-        check_host(host, &path, true, found);
-        let covers = |other: &&String| crate::model::NamePattern::new(other).matches(host) || *other == host;
-        if let Some(other) = hosts[..index].iter().find(covers) {
+        // For gateways it would be right, and has no effect here.
+        if host != "*" || is_for_mesh {
+            check_host(host, &path, true, found);
+        }
+        if let Some(other) = hosts[..index].iter().find(|other| covers(other, host)) {
             found.error(&path, format!("`{host}` is among `{other}` already"), "remove one of the two");
+        } else if let Some(other) = hosts[..index].iter().find(|other| covers(host, other)) {
+            found.error(&path, format!("`{other}` is among `{host}`"), "remove one of the two");
         }
     }
 }
@@ -294,8 +306,9 @@ fn check_match(matched: &HttpMatchRequest, path: &str, found: &mut Found<'_>) {
             } else if !is_header_name(name) && !name.starts_with(':') {
                 found.error(&path, format!("`{name}` is no header name"), "use letters, digits and `-`");
             }
-            if let Some(value) = value {
-                check_string(value, &path, Emptiness::Present, found);
+            match value {
+                Some(value) => check_string(value, &path, Emptiness::Present, found),
+                None => found.error(&path, "this is compared with nothing", "write `{}` for a header that is there"),
             }
         }
     }
