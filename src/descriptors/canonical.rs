@@ -47,7 +47,7 @@ fn put(bytes: &mut Vec<u8>, field: &FieldDescriptor, content: &[u8]) {
 fn put_entries(bytes: &mut Vec<u8>, field: &FieldDescriptor, entries: &HashMap<MapKey, Value>) {
     let Kind::Message(entry) = field.kind() else { return };
     let mut sorted: Vec<_> = entries.iter().collect();
-    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted.sort_by_key(|(key, _)| *key);
     for (key, value) in sorted {
         let mut message = DynamicMessage::new(entry.clone());
         message.set_field(&entry.map_entry_key_field(), key.clone().into());
