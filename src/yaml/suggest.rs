@@ -12,8 +12,10 @@ pub fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item = &'a st
             few.then(|| format!("write one of: {}", candidates.join(", ")))
         }
         near => {
-            let quoted: Vec<String> = near.iter().map(|word| format!("`{word}`")).collect();
-            Some(format!("did you mean {}?", quoted.join(" or ")))
+            let mut quoted: Vec<String> = near.iter().map(|word| format!("`{word}`")).collect();
+            let last = quoted.pop()?;
+            let others = if quoted.is_empty() { String::new() } else { quoted.join(", ") + " or " };
+            Some(format!("did you mean {others}{last}?"))
         }
     }
 }
@@ -36,7 +38,7 @@ fn all_nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
         if distance < least {
             (least, near) = (distance, Vec::new());
         }
-        if distance == least {
+        if distance == least && !near.contains(&candidate) {
             near.push(candidate);
         }
     }
@@ -50,6 +52,10 @@ mod tests {
     #[test]
     fn words_that_are_equally_near_are_all_told() {
         assert_eq!(did_you_mean("tlp", ["tcp", "tls", "http"]).as_deref(), Some("did you mean `tcp` or `tls`?"));
+        assert_eq!(
+            did_you_mean("HTTPX", ["HTTP", "HTTP2", "HTTPS"]).as_deref(),
+            Some("did you mean `HTTP`, `HTTP2` or `HTTPS`?")
+        );
         assert_eq!(did_you_mean("TLs", ["tcp", "tls"]).as_deref(), Some("did you mean `tls`?"));
         assert_eq!(did_you_mean("quic", ["tcp", "tls"]).as_deref(), Some("write one of: tcp, tls"));
         assert_eq!(did_you_mean("quic", []), None);
