@@ -119,12 +119,13 @@ impl Group {
         addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
     ) -> Compiled {
         let mesh_differs = self.fresh || *self.input.mesh != *input.mesh;
+        let outbound_differs = mesh_differs || self.input.outbound_patches != input.outbound_patches;
         let mut changed = self.changed(input, &addresses, mesh_differs);
         self.input = input.clone();
         let reached: Vec<ServiceName> = changed.iter().flat_map(|name| self.follow_routes(name)).collect();
         changed.extend(reached);
         self.addresses = addresses;
-        let mut stale = Stale { virtual_hosts: mesh_differs, listeners: mesh_differs };
+        let mut stale = Stale { virtual_hosts: mesh_differs, listeners: outbound_differs };
         let mut sets = self.sets.clone();
         let mut problems = std::mem::take(&mut self.compiled.problems);
         for name in &changed {
@@ -154,8 +155,8 @@ impl Group {
         }
         if stale.listeners {
             problems.retain(|problem| !matches!(problem, Problem::AddressTaken { .. }));
-            memo.work.resources_encoded += u64::from(mesh_differs);
-            self.place_listeners(&mut sets, &mut problems, mesh_differs);
+            memo.work.resources_encoded += u64::from(outbound_differs);
+            self.place_listeners(&mut sets, &mut problems, outbound_differs);
         }
         problems.sort_unstable();
         self.fresh = false;
@@ -347,16 +348,21 @@ impl Group {
     }
 
     /// Puts the listeners where they belong, each address once, and the routes of those that are there.
-    fn place_listeners(&self, sets: &mut PerType<Arc<ResourceSet>>, problems: &mut Vec<Problem>, mesh_differs: bool) {
+    fn place_listeners(
+        &self,
+        sets: &mut PerType<Arc<ResourceSet>>,
+        problems: &mut Vec<Problem>,
+        outbound_differs: bool,
+    ) {
         let outbound = self.input.mesh.outbound;
         let mut holders: BTreeMap<SocketAddr, ResourceName> = BTreeMap::new();
         holders.insert(outbound, ResourceName::new(listener::OUTBOUND));
         let mut listeners = ResourceSet::default();
         let mut routes = BTreeMap::new();
         match sets[ResourceType::Listener].get(listener::OUTBOUND) {
-            Some(present) if !mesh_differs => drop(listeners.insert(present.clone())),
+            Some(present) if !outbound_differs => drop(listeners.insert(present.clone())),
             _ => {
-                let message = listener::outbound(&self.input.mesh);
+                let (message, _) = listener::patched_outbound(&self.input);
                 let name = ResourceName::new(listener::OUTBOUND);
                 listeners.insert(Resource::encode(ResourceType::Listener, name, &message));
             }

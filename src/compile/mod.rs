@@ -41,7 +41,9 @@ use self::{
     unit::{Arranged, AssignmentsInput, DefinitionInput},
 };
 use crate::{
-    model::{Catalog, ClusterName, MeshSettings, NodeGroup, ResourceName, ServiceName, ServicePolicy},
+    model::{
+        Catalog, ClusterName, MeshSettings, NodeGroup, ResourceName, ServiceName, ServicePolicy, policy::PatchOperation,
+    },
     resources::Snapshot,
 };
 
@@ -54,6 +56,8 @@ pub struct Input {
     pub policies: OrdMap<ServiceName, Arc<ServicePolicy>>,
     /// Mesh-wide settings.
     pub mesh: Arc<MeshSettings>,
+    /// Changes of the listener `outbound`, as the group's view has them.
+    pub outbound_patches: Vec<PatchOperation>,
 }
 
 /// A snapshot, and what could not be done.
@@ -141,7 +145,7 @@ impl Compiler {
     pub fn patches(&mut self, input: &Input) -> Vec<Tried> {
         let addresses = self.addresses.of(&input.catalog, &input.mesh.addresses);
         let patched = input.policies.iter().filter(|(_, policy)| !policy.patches.is_empty());
-        let mut tried = Vec::new();
+        let (_, mut tried) = listener::patched_outbound(input);
         for (name, policy) in patched {
             let Some(entry) = input.catalog.get(name.as_str()) else { continue };
             let arranged = Arranged { endpoints: entry.endpoints.clone(), client: Vantage::default() };

@@ -130,7 +130,7 @@ fn change<M: Message + Default>(of: PatchedResource, message: &M, change: &Patch
     let kind = match of {
         PatchedResource::Cluster => names::CLUSTER,
         PatchedResource::Endpoints => names::ENDPOINTS,
-        PatchedResource::Listener => names::LISTENER,
+        PatchedResource::Listener | PatchedResource::OutboundListener => names::LISTENER,
         PatchedResource::VirtualHost => names::VIRTUAL_HOST,
         PatchedResource::Route => names::ROUTE,
     };

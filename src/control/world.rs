@@ -108,6 +108,7 @@ impl World {
             catalog: self.catalog.clone(),
             policies: self.view(&group.view).policies.clone(),
             mesh: self.mesh.clone(),
+            outbound_patches: self.policies.outbound_patches(&group.view),
         };
         self.compiler.compile(group, &input)
     }
@@ -129,7 +130,12 @@ impl World {
         let mut tried = Vec::new();
         for client in self.views_for_problems() {
             let policies = self.view(&client).policies.clone();
-            let input = Input { catalog: self.catalog.clone(), policies, mesh: self.mesh.clone() };
+            let input = Input {
+                catalog: self.catalog.clone(),
+                policies,
+                mesh: self.mesh.clone(),
+                outbound_patches: self.policies.outbound_patches(&client),
+            };
             tried.extend(self.compiler.patches(&input));
         }
         let mut problems = policy::patches::without_target(&self.policies, &self.catalog);

@@ -15,7 +15,7 @@ use crate::{
     diagnostic::{Diagnostic, Level},
     model::{
         Catalog, ClientView, NamePattern, Port, Service, SubsetName,
-        policy::{PatchChange, PatchOperation},
+        policy::{PatchChange, PatchOperation, PatchedResource},
     },
 };
 
@@ -107,7 +107,17 @@ impl PolicySet {
     ) -> Vec<PatchOperation> {
         let covering = self.patchings_for(service, view).filter(|patch| patch.covers(port, subset));
         let operations = covering.flat_map(Patching::operations);
-        operations.filter(|operation| subset.is_none() || operation.of.has_subsets()).collect()
+        operations
+            .filter(|operation| operation.of != PatchedResource::OutboundListener)
+            .filter(|operation| subset.is_none() || operation.of.has_subsets())
+            .collect()
+    }
+
+    /// What changes in the listener `outbound`, as some clients have it.
+    pub fn outbound_patches(&self, view: &ClientView) -> Vec<PatchOperation> {
+        let seen = self.patchings().filter(|patch| patch.is_seen_by(view));
+        let operations = seen.flat_map(Patching::operations);
+        operations.filter(|operation| operation.of == PatchedResource::OutboundListener).collect()
     }
 }
 

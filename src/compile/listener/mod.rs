@@ -7,13 +7,15 @@ mod tcp;
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
+    Input,
+    patch::{Patches, Tried},
     route::ON,
     wire::{address_of, ads, duration},
 };
 use crate::{
     model::{
         ClusterName, MeshSettings, Port,
-        policy::{EffectivePolicy, Routing},
+        policy::{EffectivePolicy, PatchedResource, Routing},
     },
     proto::{
         self, Any,
@@ -52,13 +54,20 @@ pub(super) const STATEFUL_SESSION: &str = "envoy.filters.http.stateful_session";
 pub(super) const HEADER_TO_METADATA: &str = "envoy.filters.http.header_to_metadata";
 
 /// The HTTP proxy on the loopback interface.
-pub(super) fn outbound(mesh: &MeshSettings) -> Listener {
+fn outbound(mesh: &MeshSettings) -> Listener {
     let mut manager = http_connection_manager(OUTBOUND, mesh);
     // Clients of an HTTP proxy write absolute URLs, which Envoy's codec takes by default, or CONNECT, which it does not.
     manager.upgrade_configs.push(upgrade("CONNECT"));
     manager.http2_protocol_options =
         Some(proto::envoy::config::core::v3::Http2ProtocolOptions { allow_connect: true, ..Default::default() });
     listener(OUTBOUND, mesh.outbound, vec![filter_chain(HTTP, proto::any(&manager))])
+}
+
+/// The HTTP proxy with the changes that patches make to it, and what became of them.
+pub(super) fn patched_outbound(input: &Input) -> (Listener, Vec<Tried>) {
+    let mut patches = Patches::new(Some(&input.outbound_patches), OUTBOUND.into());
+    let listener = patches.apply(PatchedResource::OutboundListener, outbound(&input.mesh));
+    (listener, patches.tried)
 }
 
 /// A port's listener of its own.

@@ -35,6 +35,8 @@ pub enum PatchedResource {
     Endpoints,
     /// The port's listener of its own.
     Listener,
+    /// The HTTP listener, which all services share.
+    OutboundListener,
     /// The port's virtual host.
     VirtualHost,
     /// The routes in it.
@@ -48,6 +50,7 @@ impl PatchedResource {
             Self::Cluster => "cluster",
             Self::Endpoints => "endpoints",
             Self::Listener => "listener",
+            Self::OutboundListener => "outboundListener",
             Self::VirtualHost => "virtualHost",
             Self::Route => "route",
         }
@@ -57,7 +60,7 @@ impl PatchedResource {
     pub fn has_subsets(self) -> bool {
         match self {
             Self::Cluster | Self::Endpoints => true,
-            Self::Listener | Self::VirtualHost | Self::Route => false,
+            Self::Listener | Self::OutboundListener | Self::VirtualHost | Self::Route => false,
         }
     }
 }

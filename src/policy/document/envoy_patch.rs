@@ -67,6 +67,8 @@ pub enum PatchType {
     Endpoints,
     /// The port's listener of its own (`envoy.config.listener.v3.Listener`).
     Listener,
+    /// The listener `outbound` (`envoy.config.listener.v3.Listener`), which is no service's: such a patch has no target.
+    OutboundListener,
     /// The port's virtual host (`envoy.config.route.v3.VirtualHost`).
     VirtualHost,
     /// The routes in it (`envoy.config.route.v3.Route`).
@@ -80,6 +82,7 @@ impl PatchType {
             Self::Cluster => PatchedResource::Cluster,
             Self::Endpoints => PatchedResource::Endpoints,
             Self::Listener => PatchedResource::Listener,
+            Self::OutboundListener => PatchedResource::OutboundListener,
             Self::VirtualHost => PatchedResource::VirtualHost,
             Self::Route => PatchedResource::Route,
         }
@@ -89,7 +92,7 @@ impl PatchType {
         match self {
             Self::Cluster => names::CLUSTER,
             Self::Endpoints => names::ENDPOINTS,
-            Self::Listener => names::LISTENER,
+            Self::Listener | Self::OutboundListener => names::LISTENER,
             Self::VirtualHost => names::VIRTUAL_HOST,
             Self::Route => names::ROUTE,
         }
@@ -106,6 +109,10 @@ impl PatchType {
             Self::Listener => &[
                 ("name", "a listener is called after its service and port"),
                 ("address", "say `listen` at the port in the service snapshot, or `addresses` in the Mesh"),
+            ],
+            Self::OutboundListener => &[
+                ("name", "the listener is called `outbound`"),
+                ("address", "say `outbound.address` and `outbound.port` in the Mesh"),
             ],
             Self::VirtualHost => &[
                 ("name", "a virtual host is called after its service and port"),
@@ -150,18 +157,26 @@ pub(super) fn check(patch: &EnvoyPatch, source: &yaml::Document) -> Vec<Diagnost
             let message = format!("a {kind} is no route and has no name among routes");
             wrong("invalid-value", format!("{path}.route"), message, "remove `route`, or write `type: route`");
         }
-        if target.subset.is_some() && !of.belongs_to_subset() {
+        if *of == PatchType::OutboundListener && *target != Target::default() {
+            let message = "the listener `outbound` is no service's";
+            wrong(
+                "invalid-value",
+                format!("{path}.type"),
+                message.into(),
+                "remove `target`, or write `type: listener`",
+            );
+        } else if target.subset.is_some() && !of.belongs_to_subset() {
             let message = format!("a subset has no {kind} of its own");
             wrong("invalid-value", format!("{path}.type"), message, "remove `subset` from the target");
         }
         for (field, instead) in of.fixed() {
             if merge.as_ref().is_some_and(|merge| merge.get(field).is_some()) {
-                let message = format!("`{field}` of a {kind} cannot be patched");
+                let message = format!("`{field}` of `type: {kind}` cannot be patched");
                 wrong("invalid-value", format!("{path}.merge.{field}"), message, instead);
             }
             for (at, removed) in remove.iter().enumerate() {
                 if removed == field || removed.strip_prefix(field).is_some_and(|rest| rest.starts_with(['.', '['])) {
-                    let message = format!("`{field}` of a {kind} cannot be patched");
+                    let message = format!("`{field}` of `type: {kind}` cannot be patched");
                     wrong("invalid-value", format!("{path}.remove[{at}]"), message, instead);
                 }
             }
