@@ -61,10 +61,16 @@ fn an_editor_marks_nothing_in_any_golden() {
     let asked: Vec<&Value> = cases.iter().map(|(_, case)| case).collect();
     let answers = language_server(&json!(asked));
     assert_eq!(answers.len(), cases.len());
+    // That a field is an older word for another is said, as it should be.
+    let known = schema::of_policy_file().to_string();
+    let is_hint = |problem: &Value| {
+        let sentence = problem.as_str().and_then(|problem| problem.split_once(": ")).map(|(_, sentence)| sentence);
+        sentence.is_some_and(|sentence| known.contains(&format!("\"deprecationMessage\":{}", json!(sentence))))
+    };
     let marked: Vec<String> = cases
         .iter()
         .zip(&answers)
-        .filter(|(_, answer)| answer["problems"] != json!([]))
+        .filter(|(_, answer)| !answer["problems"].as_array().unwrap().iter().all(is_hint))
         .map(|((name, _), answer)| format!("{name}\n{}", answer["problems"]))
         .collect();
     assert!(marked.is_empty(), "{} of {} documents are marked:\n{}", marked.len(), cases.len(), marked.join("\n\n"));

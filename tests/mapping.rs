@@ -179,6 +179,14 @@ const NOT_WRITTEN: &[(&str, &str)] = &[
     ("VirtualService spec.http.delegate.name", "refused: tests/diagnostics/virtual-service"),
     ("VirtualService spec.http.delegate.namespace", "refused: tests/diagnostics/virtual-service"),
     ("VirtualService spec.http.match.name", "a name for readers, without effect"),
+    ("route filter extensionRef.group", "refused: tests/diagnostics"),
+    ("route filter extensionRef.kind", "refused: tests/diagnostics"),
+    ("route filter extensionRef.name", "refused: tests/diagnostics"),
+    ("route filter requestMirror.backendRef.group", "the default alone has a meaning"),
+    ("route filter requestMirror.backendRef.kind", "the default alone has a meaning"),
+    ("route spec.hostnames", "no effect for a Service parent, which is a warning"),
+    ("route spec.rules.backendRefs.group", "the default alone has a meaning"),
+    ("route spec.rules.backendRefs.kind", "the default alone has a meaning"),
     ("settings.outlierDetection.consecutiveErrors", "no effect: tests/diagnostics/excluding-each-other"),
     ("settings.tls.credentialName", "refused: tests/diagnostics/tls"),
 ];
@@ -255,8 +263,21 @@ fn every_row_of_the_mapping_has_a_golden() {
     }
 }
 
-/// Settings are the same types wherever they stand: in a TrafficPolicy, and in four places of a DestinationRule.
+/// Settings are the same types wherever they stand: in a TrafficPolicy, and in four places of a DestinationRule. So are
+/// parents, backends and filters of the two kinds of the Gateway API, and whom a patch is for.
 fn normalized(kind: &str, path: &str) -> String {
+    if ["HTTPRoute", "GRPCRoute"].contains(&kind) {
+        let filter =
+            ["spec.rules.filters.", "spec.rules.backendRefs.filters."].iter().find_map(|at| path.strip_prefix(at));
+        return match filter {
+            Some(field) => format!("route filter {field}"),
+            None if path.starts_with("spec.rules.matches.method.") => format!("{kind} {path}"),
+            None => format!("route {path}"),
+        };
+    }
+    if kind == "EnvoyPatch" && (path.starts_with("spec.target.") || path.starts_with("spec.clients.")) {
+        return format!("TrafficPolicy {path}");
+    }
     let settings = match kind {
         "TrafficPolicy" => path.strip_prefix("spec."),
         "DestinationRule" => {
