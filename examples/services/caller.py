@@ -3,7 +3,7 @@
 
     caller.py URL REQUESTS_PER_SECOND
 
-Every 100 ms it prints one line of JSON: when, how many answers each instance gave since the last line, and what
+Every 100 ms it prints one line of JSON: from when to when, how many answers each instance gave meanwhile, and what
 failed. It ends when its standard input does. `http_proxy` is honoured, as by most clients.
 """
 import json
@@ -44,9 +44,11 @@ def client(number):
 
 
 def report():
+    now = time.monotonic()
     while not ended.wait(0.1):
         with lock:
-            line = {"at": time.monotonic(), "answered": dict(counts), "failed": dict(failures)}
+            begin, now = now, time.monotonic()
+            line = {"from": begin, "at": now, "answered": dict(counts), "failed": dict(failures)}
             counts.clear()
             failures.clear()
         print(json.dumps(line), flush=True)

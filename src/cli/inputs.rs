@@ -158,6 +158,11 @@ pub(super) fn load_or_explain(config: &Path) -> Result<Option<World>> {
     Ok(Some(inputs.world))
 }
 
+/// A day, as an argument writes it.
+pub(super) fn day(written: &str) -> Result<Date, String> {
+    Date::parse(written).ok_or_else(|| "this is no day; write one as 2027-03-01".to_owned())
+}
+
 /// The day (UTC) it is.
 pub(super) fn today() -> Date {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

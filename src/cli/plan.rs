@@ -50,7 +50,7 @@ pub struct PlanCommand {
     #[arg(long)]
     all: bool,
     /// The day that annotations `expires` are held against; absent = today (UTC)
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = inputs::day)]
     today: Option<Date>,
     /// How to print it
     #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human)]
@@ -232,8 +232,4 @@ fn risk(written: &str) -> Result<String, String> {
     }
     let remedy = did_you_mean(written, RISKS.iter().copied()).map(|remedy| format!("; {remedy}")).unwrap_or_default();
     Err(format!("there is no such risk{remedy}; there are {}", RISKS.join(", ")))
-}
-
-fn day(written: &str) -> Result<Date, String> {
-    Date::parse(written).ok_or_else(|| "this is no day; write one as 2027-03-01".to_owned())
 }

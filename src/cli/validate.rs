@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Outcome, diagnostics,
-    inputs::{Inputs, check_paths, today},
+    inputs::{self, Inputs, check_paths, today},
     output,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub struct Validate {
     #[arg(long, value_name = "ID|warnings", value_parser = deniable)]
     deny: Vec<String>,
     /// The day that annotations `expires` are held against; absent = today (UTC)
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = inputs::day)]
     today: Option<Date>,
     /// How to print what is wrong
     #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human)]
@@ -90,8 +90,4 @@ fn deniable(written: &str) -> Result<String, String> {
     let words = LINTS.iter().map(|lint| lint.id).chain([ALL_WARNINGS]);
     let remedy = did_you_mean(written, words).map(|remedy| format!("; {remedy}")).unwrap_or_default();
     Err(format!("there is no such lint{remedy}"))
-}
-
-fn day(written: &str) -> Result<Date, String> {
-    Date::parse(written).ok_or_else(|| "this is no day; write one as 2027-03-01".to_owned())
 }
