@@ -32,8 +32,8 @@ use crate::{
     xds,
 };
 
-/// How long open streams may take to end after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long open streams may take to end after SIGTERM, of the 8 s in which everything ends.
+const DRAIN: Duration = Duration::from_secs(7);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -77,14 +77,14 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
 
     let xds_metrics = xds::Metrics::register(&mut registry);
     let server = xds::Server {
-        settings: xds::Settings::default(),
+        settings: xds::Settings { stream_age: config.max_stream_age, drain: DRAIN, ..xds::Settings::default() },
         publish: publish.clone(),
         clients: clients.clone(),
         metrics: xds_metrics,
         tls,
     };
-    let admin = Admin { status, clients, publish, registry: Arc::new(registry) };
     let (draining, stopping) = (CancellationToken::new(), CancellationToken::new());
+    let admin = Admin { status, clients, publish, registry: Arc::new(registry), draining: draining.clone() };
     tasks.spawn(control.run());
     let admin_task = tokio::spawn(admin.serve(admin_listener, stopping.clone().cancelled_owned()));
     let mut xds_task = tokio::spawn(server.serve(xds_listener, draining.clone()));
@@ -104,16 +104,15 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
                 Asked::ToStop => break,
             },
             ended = &mut xds_task => {
-                ended.context("the xDS server panicked")?.context("the xDS server failed")?;
+                ended.context("the xDS server panicked")?;
                 break;
             }
         }
     }
     tracing::info!("stopping: streams end within {DRAIN:?}");
     draining.cancel();
-    if !xds_task.is_finished() && timeout(DRAIN, &mut xds_task).await.is_err() {
-        tracing::warn!("some connections did not end within {DRAIN:?} and are cut");
-        xds_task.abort();
+    if !xds_task.is_finished() {
+        xds_task.await.context("the xDS server panicked")?;
     }
     stopping.cancel();
     let _ = timeout(Duration::from_secs(1), admin_task).await;

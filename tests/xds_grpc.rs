@@ -1,126 +1,22 @@
 //! The real server over real HTTP/2: clients that behave, clients that do not, and the end.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod support;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use chancery::{
-    model::{Grouping, NodeGroup, ResourceName},
-    proto::envoy::{
-        config::{core::v3::Node, endpoint::v3::ClusterLoadAssignment},
-        service::discovery::v3::{
-            DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest,
-            aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
-        },
-    },
-    publish::Publish,
-    resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
-    xds::{Clients, Metrics, Server, Settings},
+    model::{Grouping, NodeGroup},
+    proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest},
+    resources::ResourceType,
 };
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tonic::{Code, Streaming, transport::Channel};
-
-const SOON: Duration = Duration::from_secs(10);
-
-/// A server with one group, of which the tests are the control loop.
-struct Scene {
-    publish: Arc<Publish>,
-    clients: Arc<Clients>,
-    metrics: Metrics,
-    shutdown: CancellationToken,
-    address: String,
-    server: JoinHandle<Result<(), tonic::transport::Error>>,
-}
-
-impl Scene {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let (publish, clients) = (Arc::new(Publish::default()), Arc::new(Clients::default()));
-        let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
-        let server = Server {
-            settings: Settings::default(),
-            publish: publish.clone(),
-            clients: clients.clone(),
-            metrics: metrics.clone(),
-            tls: None,
-        };
-        let server = tokio::spawn(server.serve(listener, shutdown.clone()));
-        Self { publish, clients, metrics, shutdown, address, server }
-    }
-
-    async fn ready() -> Self {
-        let scene = Self::start().await;
-        scene.publish.set_grouping(Arc::new(Grouping::default()));
-        scene
-    }
-
-    /// Publishes, as often as somebody new asks.
-    fn serve(&self, snapshot: Snapshot) -> JoinHandle<()> {
-        let (publish, snapshot) = (self.publish.clone(), Arc::new(snapshot));
-        publish.publish(&NodeGroup::default(), snapshot.clone());
-        tokio::spawn(async move {
-            loop {
-                publish.wanted().await;
-                publish.publish(&NodeGroup::default(), snapshot.clone());
-            }
-        })
-    }
-
-    async fn client(&self) -> AggregatedDiscoveryServiceClient<Channel> {
-        let channel = Channel::from_shared(self.address.clone()).unwrap().connect().await.unwrap();
-        AggregatedDiscoveryServiceClient::new(channel)
-            .max_decoding_message_size(usize::MAX)
-            .max_encoding_message_size(usize::MAX)
-    }
-
-    async fn delta(
-        &self,
-        first: DeltaDiscoveryRequest,
-    ) -> Result<(mpsc::Sender<DeltaDiscoveryRequest>, Streaming<DeltaDiscoveryResponse>), tonic::Status> {
-        let (sender, receiver) = mpsc::channel(8);
-        sender.send(first).await.unwrap();
-        let responses = self.client().await.delta_aggregated_resources(ReceiverStream::new(receiver)).await?;
-        Ok((sender, responses.into_inner()))
-    }
-}
-
-fn node(id: &str) -> Option<Node> {
-    Some(Node { id: id.into(), cluster: "test".into(), ..Default::default() })
-}
-
-fn ask(id: &str, resource_type: ResourceType, names: &[&str]) -> DeltaDiscoveryRequest {
-    DeltaDiscoveryRequest {
-        node: node(id),
-        type_url: resource_type.type_url().into(),
-        resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..Default::default()
-    }
-}
-
-fn clusters(names: impl IntoIterator<Item = String>, content: &str) -> Snapshot {
-    let set: ResourceSet = names
-        .into_iter()
-        .map(|name| {
-            let body = ClusterLoadAssignment { cluster_name: content.into(), ..Default::default() };
-            Resource::encode(ResourceType::Cluster, ResourceName::new(name), &body)
-        })
-        .collect();
-    let set = Arc::new(set);
-    Snapshot::new(PerType::from_fn(|resource_type| match resource_type {
-        ResourceType::Cluster => set.clone(),
-        _ => Arc::default(),
-    }))
-}
-
-async fn next(responses: &mut Streaming<DeltaDiscoveryResponse>) -> DeltaDiscoveryResponse {
-    timeout(SOON, responses.message()).await.expect("an answer in time").unwrap().expect("a response")
-}
+use support::scene::{SOON, Scene, ask, clusters, next, node};
+use tokio::time::timeout;
+use tonic::{Code, transport::Channel};
 
 #[tokio::test]
 async fn nobody_is_served_before_everything_is_known() {
-    let scene = Scene::start().await;
+    let scene = Scene::start(chancery::xds::Settings::default()).await;
     let refused = scene.delta(ask("early", ResourceType::Cluster, &[])).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     scene.publish.set_grouping(Arc::new(Grouping::default()));
@@ -260,7 +156,7 @@ async fn the_end_comes_with_streams_open() {
     let ended = timeout(SOON, responses.message()).await.expect("the stream ends").unwrap_err();
     assert_eq!(ended.code(), Code::Unavailable);
     drop(responses);
-    timeout(SOON, scene.server).await.expect("the server ends").unwrap().unwrap();
+    timeout(SOON, scene.server).await.expect("the server ends").unwrap();
 }
 
 #[tokio::test]

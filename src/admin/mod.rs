@@ -19,6 +19,7 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::{Readiness, Status},
@@ -37,6 +38,8 @@ pub struct Admin {
     pub publish: Arc<Publish>,
     /// Every metric of the process.
     pub registry: Arc<Registry>,
+    /// The process is ending: it takes no more proxies.
+    pub draining: CancellationToken,
 }
 
 impl Admin {
@@ -64,9 +67,12 @@ impl Admin {
     }
 }
 
-/// 200 once every source has synced; the text names every problem, of which a reload may have left some while the
+/// 200 once every source has synced, until the process ends; the text names every problem, of which a reload may have left some while the
 /// last good content is served.
 async fn readyz(State(admin): State<Admin>) -> Response {
+    if admin.draining.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping\n").into_response();
+    }
     let status = admin.status();
     match &status.readiness {
         Readiness::WaitingFor(waiting) => {

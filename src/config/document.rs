@@ -59,6 +59,12 @@ struct WrittenXds {
     ///
     /// - default: none, plain gRPC
     tls: Option<WrittenTls>,
+    /// Around this age, a fifth more or less, a proxy's connection is ended between two messages, so that it connects
+    /// anew and load moves between replicas. No request fails, and nothing it holds is sent again but endpoints.
+    ///
+    /// - default: `30m`
+    /// - example: `10m`
+    max_stream_age: Option<WrittenDuration>,
 }
 
 /// TLS for proxies. Paths are relative to the folder of chancery.yaml.
@@ -259,7 +265,17 @@ pub(super) fn read(file: &Arc<SourceFile>) -> Result<Config, Vec<Diagnostic>> {
     if push.quiet > push.max_delay {
         complain("invalid-value", "push", "`quiet` is longer than `maxDelay`", "lower quiet, or raise maxDelay");
     }
+    let max_stream_age = xds.max_stream_age.map_or(Duration::from_secs(30 * 60), |age| age.0);
+    if max_stream_age < Duration::from_secs(1) {
+        complain(
+            "invalid-value",
+            "xds.maxStreamAge",
+            "shorter than a second",
+            "write a second or more, for example `30m`",
+        );
+    }
     let config = Config {
+        max_stream_age,
         xds_listen: xds.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 18000)), |listen| listen.0),
         tls: xds.tls.map(|WrittenTls { cert, key, client_ca }| Tls {
             cert: resolve(cert),

@@ -29,6 +29,8 @@ pub struct Config {
     pub xds_listen: SocketAddr,
     /// Absent = plain text.
     pub tls: Option<Tls>,
+    /// Around which age a proxy's connection is ended. Default 30 min.
+    pub max_stream_age: Duration,
     /// Where people and scrapers connect. Default 127.0.0.1:19000.
     pub admin_listen: SocketAddr,
     /// The sources, in the order in which they count.

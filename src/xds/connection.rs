@@ -1,111 +1,232 @@
-//! Connections, plain or within TLS, as the server takes them.
+//! One client's connection, from its first byte to its last: plain or within TLS, then HTTP/2.
 //!
-//! A handshake is the client's to make in time: each has a task of its own, so that a slow one keeps nobody waiting.
+//! ```text
+//! accepted ──► TLS, if any ──► HTTP/2 ──► streams … ──► GOAWAY ──► the streams end ──► closed
+//!          in time         in time                 old, or the server ends
+//! ```
+//!
+//! A connection owns its end. A GOAWAY alone moves nobody, because a client's long stream keeps its connection open;
+//! a stream that ends alone comes back on the same connection, to the same replica. So the client is first told to
+//! open nothing more here, then each stream is ended between two messages, and what it opens next goes through the
+//! balancer. Ages differ by chance, as do the moments at which connections go when the server ends, so that a fleet
+//! never moves at once.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use axum::{Router, body::Body};
+use hyper::{server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    time::timeout,
+    net::TcpStream,
+    sync::watch,
+    time::{sleep, timeout},
 };
 use tokio_rustls::server::TlsStream;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Connected;
+use tonic::codegen::Service as _;
 
-use super::tls::Tls;
+use super::{
+    Metrics, Settings,
+    link::{Farewell, Link, Wish},
+    tls::Tls,
+};
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What every connection is served with.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pub settings: Arc<Settings>,
+    pub methods: Router,
+    pub tls: Option<Tls>,
+    pub metrics: Metrics,
+    /// Over how long connections go once the server ends; absent until it does.
+    pub drain: watch::Receiver<Option<Duration>>,
+}
 
-/// One client's connection.
-#[derive(Debug)]
-pub(super) enum Connection {
+/// What HTTP/2 clients begin with: 24 bytes.
+const PREFACE: usize = 24;
+
+/// How much a client may send of a stream unread: Envoy's first request with its node, and no whole fleet's requests
+/// in memory at once.
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+impl Connections {
+    /// Serves one connection until either side ends it.
+    pub async fn serve(self, stream: TcpStream) {
+        let Self { settings, methods, tls, metrics, mut drain } = self;
+        let _open = Open::count(&metrics);
+        // Responses are small and wanted at once.
+        let _ = stream.set_nodelay(true);
+        let link = Arc::new(Link::default());
+        let io = match tls {
+            None => Io::Plain(stream),
+            Some(tls) => match timeout(settings.handshake, tls.acceptor().accept(stream)).await {
+                Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
+                Ok(Err(error)) => return tracing::warn!(%error, "TLS: a client was refused, or gave up"),
+                Err(_) => {
+                    metrics.unfinished_handshakes.inc();
+                    return tracing::warn!("TLS: a handshake took longer than {:?}", settings.handshake);
+                }
+            },
+        };
+        let io = Greeting { io, unread: PREFACE, link: link.clone() };
+        let with_link = link.clone();
+        let answer = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(with_link.clone());
+            methods.clone().call(request)
+        });
+        let mut connection = pin!(http2(&settings).serve_connection(TokioIo::new(io), answer));
+        let mut age = pin!(sleep(around(settings.stream_age)));
+        let mut handshake = pin!(sleep(settings.handshake));
+        let mut turn_to_go = pin!(turn_to_go(&mut drain));
+        let (mut unchecked, mut staying) = (true, true);
+        loop {
+            tokio::select! {
+                ended = &mut connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended");
+                    }
+                    return;
+                }
+                () = &mut handshake, if unchecked => {
+                    unchecked = false;
+                    if !link.greeted() {
+                        metrics.unfinished_handshakes.inc();
+                        return tracing::debug!("a client did not begin HTTP/2 within {:?}", settings.handshake);
+                    }
+                }
+                () = &mut age, if staying => {
+                    staying = false;
+                    metrics.moved.inc();
+                    connection.as_mut().graceful_shutdown();
+                    link.say(Farewell::Old);
+                }
+                () = &mut turn_to_go, if staying => {
+                    staying = false;
+                    connection.as_mut().graceful_shutdown();
+                    link.say(Farewell::Shutdown);
+                }
+                wish = link.wished() => match wish {
+                    Wish::Leave => connection.as_mut().graceful_shutdown(),
+                    Wish::Cut => return,
+                },
+            }
+        }
+    }
+}
+
+fn http2(settings: &Settings) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(settings.keepalive_interval)
+        .keep_alive_timeout(settings.keepalive_timeout)
+        .max_concurrent_streams(settings.streams_per_connection)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .auto_date_header(false);
+    builder
+}
+
+/// Returns when the server ends and it is this connection's turn.
+async fn turn_to_go(drain: &mut watch::Receiver<Option<Duration>>) {
+    let over = match drain.wait_for(Option::is_some).await {
+        Ok(over) => over.unwrap_or_default(),
+        Err(_) => Duration::ZERO,
+    };
+    sleep(over.mul_f64(random())).await;
+}
+
+/// A life span within a fifth of the one given, so that connections that began together do not end together.
+fn around(age: Duration) -> Duration {
+    age.mul_f64(0.8 + 0.4 * random())
+}
+
+/// From 0 to 1. Nothing depends on its quality.
+fn random() -> f64 {
+    (RandomState::new().hash_one(()) % 1000) as f64 / 1000.0
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Metrics);
+
+impl Open {
+    fn count(metrics: &Metrics) -> Self {
+        metrics.connections.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+/// The bytes, within TLS or not.
+enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Accepts connections until the token is cancelled.
-pub(super) fn accept(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    shutdown: CancellationToken,
-) -> ReceiverStream<io::Result<Connection>> {
-    let (connections, receiver) = mpsc::channel(64);
-    tokio::spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(greet(stream, tls.clone(), connections.clone()))),
-                Err(error) => {
-                    // Out of file descriptors, most likely: streams that end make room.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+/// Notices when the client has begun HTTP/2.
+struct Greeting {
+    io: Io,
+    /// How many bytes of the client's first words are not there yet.
+    unread: usize,
+    link: Arc<Link>,
+}
+
+impl AsyncRead for Greeting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if self.unread > 0 {
+            self.unread = self.unread.saturating_sub(buffer.filled().len() - before);
+            if self.unread == 0 {
+                self.link.set_greeted();
             }
         }
-    });
-    ReceiverStream::new(receiver)
-}
-
-async fn greet(stream: TcpStream, tls: Option<Tls>, connections: mpsc::Sender<io::Result<Connection>>) {
-    // Responses are small and wanted at once.
-    let _ = stream.set_nodelay(true);
-    let connection = match tls {
-        None => Connection::Plain(stream),
-        Some(tls) => match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => Connection::Tls(Box::new(stream)),
-            Ok(Err(error)) => return tracing::warn!(%error, "TLS: a client was refused, or gave up"),
-            Err(_) => return tracing::warn!("TLS: a handshake took longer than {HANDSHAKE:?}"),
-        },
-    };
-    let _ = connections.send(Ok(connection)).await;
-}
-
-impl Connected for Connection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) -> Self::ConnectInfo {}
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+        read
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Greeting {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Io::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 
@@ -114,16 +235,53 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+        match &self.io {
+            Io::Plain(stream) => stream.is_write_vectored(),
+            Io::Tls(stream) => stream.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn ages_differ_by_up_to_a_fifth() {
+        let ages: BTreeSet<Duration> = (0..1000).map(|_| around(Duration::from_secs(100))).collect();
+        assert!(ages.first() >= Some(&Duration::from_secs(80)) && ages.last() <= Some(&Duration::from_secs(120)));
+        assert!(ages.len() > 300, "{} different ages of 1000", ages.len());
+    }
+
+    /// Time is simulated: what is measured is what was decided.
+    #[tokio::test(start_paused = true)]
+    async fn connections_go_one_after_the_other() {
+        let (drain, draining) = watch::channel(None);
+        let mut connections = tokio::task::JoinSet::new();
+        for _ in 0..1000 {
+            let mut draining = draining.clone();
+            connections.spawn(async move {
+                turn_to_go(&mut draining).await;
+                Instant::now()
+            });
+        }
+        let begin = Instant::now();
+        drain.send_replace(Some(Duration::from_secs(5)));
+        let mut in_each_second = [0; 6];
+        while let Some(gone) = connections.join_next().await {
+            in_each_second[(gone.expect("it does not panic") - begin).as_secs() as usize] += 1;
+        }
+        assert!(in_each_second[..5].iter().all(|gone| (100..300).contains(gone)), "{in_each_second:?}");
     }
 }

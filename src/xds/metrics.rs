@@ -11,6 +11,14 @@ use crate::resources::ResourceType;
 /// Counted by the streams, shown at `/metrics`.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
+    /// Connections open now.
+    pub connections: Gauge,
+    /// Connections closed at once because there were as many as there may be.
+    pub refused_connections: Counter,
+    /// Connections closed because the client took too long over a handshake.
+    pub unfinished_handshakes: Counter,
+    /// Connections ended because of their age.
+    pub moved: Counter,
     /// Streams open now.
     pub streams: Gauge,
     responses: Family<TypeLabel, Counter>,
@@ -22,6 +30,8 @@ pub struct Metrics {
     pub unknown_types: Counter,
     /// Streams refused because nothing is known yet.
     pub refused: Counter,
+    /// Streams refused because too many began at once.
+    pub overloaded: Counter,
     /// Streams ended because the client did not read.
     pub stalled: Counter,
 }
@@ -40,6 +50,18 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let xds = registry.sub_registry_with_prefix("xds");
+        xds.register("connections", "Connections open now", metrics.connections.clone());
+        xds.register(
+            "refused_connections",
+            "Connections closed at once because there were as many as there may be",
+            metrics.refused_connections.clone(),
+        );
+        xds.register(
+            "unfinished_handshakes",
+            "Connections closed because the client took too long over a handshake",
+            metrics.unfinished_handshakes.clone(),
+        );
+        xds.register("moved_connections", "Connections ended because of their age", metrics.moved.clone());
         xds.register("streams", "Streams open now", metrics.streams.clone());
         xds.register("responses", "Responses sent", metrics.responses.clone());
         xds.register("response_bytes", "Bytes of responses sent", metrics.response_bytes.clone());
@@ -48,6 +70,11 @@ impl Metrics {
         xds.register("nacks", "Responses that were rejected, wholly or in part", metrics.nacks.clone());
         xds.register("unknown_types", "Requests for types that are not served", metrics.unknown_types.clone());
         xds.register("refused_streams", "Streams refused because nothing is known yet", metrics.refused.clone());
+        xds.register(
+            "overloaded_streams",
+            "Streams refused because too many began at once",
+            metrics.overloaded.clone(),
+        );
         xds.register("stalled_streams", "Streams ended because the client did not read", metrics.stalled.clone());
         metrics
     }

@@ -10,11 +10,13 @@
 //! it is given. Streams share nothing but finished values. Level-triggered: there is one target, the latest
 //! snapshot, never a queue. This room knows neither services nor policies nor what is in a resource.
 
+mod admission;
 mod changes;
 mod clients;
 mod connection;
 mod dialect;
 mod held;
+mod link;
 mod message;
 mod metrics;
 mod node;
@@ -22,6 +24,7 @@ mod request;
 mod server;
 mod service;
 pub mod session;
+mod settings;
 mod stream;
 pub mod subscription;
 mod tls;
@@ -29,5 +32,6 @@ mod tls;
 pub use changes::Shared;
 pub use clients::{Client, Clients};
 pub use metrics::Metrics;
-pub use server::{Server, Settings};
+pub use server::Server;
+pub use settings::{Admission, Settings};
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Buf, Bytes};
 use prost::Message;
 use tonic::{
-    Status,
+    Code, Status,
     codec::{DecodeBuf, Decoder},
 };
 
@@ -77,6 +77,18 @@ impl Decoder for RequestDecoder {
             Dialect::Sotw => SotwFields::decode(bytes).map_err(malformed)?.into(),
         };
         Ok(Some(incoming))
+    }
+}
+
+/// Why a request could not be taken, in the words and with the code that gRPC has for it.
+pub(super) fn understood(status: Status) -> Status {
+    match status.code() {
+        // The decoder's code for what is too large.
+        Code::OutOfRange => {
+            tracing::warn!("a client's request is larger than is taken, and its stream ends: {}", status.message());
+            Status::resource_exhausted(format!("the request is larger than is taken: {}", status.message()))
+        }
+        _ => status,
     }
 }
 

@@ -1,39 +1,18 @@
-//! The gRPC server: accepts connections, serves streams, and ends them within a deadline.
+//! The gRPC server: accepts connections, each a task of its own, and ends them within a deadline.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport};
 
-use super::{Clients, Metrics, Shared, Tls, connection, service::Service};
+use super::{Clients, Metrics, Settings, Shared, Tls, admission::Admission, connection::Connections, service::Service};
 use crate::publish::Publish;
 
-/// How connections and streams are treated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// A stream ends around this age, so that its client connects anew, perhaps to another replica. Default 30 min,
-    /// a fifth more or less.
-    pub stream_age: Duration,
-    /// The first request after a reconnect lists everything a client knows; gRPC's own 4 MiB would lock large proxies
-    /// out for ever. Default 64 MiB.
-    pub largest_request: usize,
-    /// HTTP/2 pings find connections whose other end is gone. Default every 30 s.
-    pub keepalive_interval: Duration,
-    /// How long a ping may stay unanswered. Default 20 s.
-    pub keepalive_timeout: Duration,
-}
+/// How fast connections go when the server ends: their clients come to the replicas that stay no faster than this.
+const GO_AT_MOST_IN_A_SECOND: f64 = 2_000.0;
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            stream_age: Duration::from_secs(30 * 60),
-            largest_request: 64 * 1024 * 1024,
-            keepalive_interval: Duration::from_secs(30),
-            keepalive_timeout: Duration::from_secs(20),
-        }
-    }
-}
+/// How much of the time to end is kept for what follows the last connection's turn.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves every group's latest snapshot.
 #[derive(Debug)]
@@ -51,25 +30,61 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves until `shutdown`; then streams are ended and connections closed. Streams would otherwise keep the
-    /// server for ever, so each watches the token itself.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), transport::Error> {
+    /// Serves until `shutdown`; then nothing more is accepted, and connections are ended one after the other, the last
+    /// within `settings.drain`.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { settings, publish, clients, metrics, tls } = self;
+        let settings = Arc::new(settings);
         let service = Service {
             publish,
             clients,
-            metrics,
+            metrics: metrics.clone(),
             shared: Arc::new(Shared::default()),
+            admission: Arc::new(Admission::new(settings.clone(), metrics.clone())),
             settings: settings.clone(),
-            shutdown: shutdown.clone(),
         };
-        let connections = connection::accept(listener, tls, shutdown.clone());
-        transport::Server::builder()
-            .http2_keepalive_interval(Some(settings.keepalive_interval))
-            .http2_keepalive_timeout(Some(settings.keepalive_timeout))
-            .max_concurrent_streams(Some(100_000))
-            .add_routes(Routes::from(service.routes()))
-            .serve_with_incoming_shutdown(connections, shutdown.cancelled_owned())
-            .await
+        let (drain, draining) = watch::channel(None);
+        let serving = Connections {
+            settings: settings.clone(),
+            methods: service.methods(),
+            tls,
+            metrics: metrics.clone(),
+            drain: draining,
+        };
+        let mut connections = JoinSet::new();
+        let mut full = false;
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(_) if connections.len() >= settings.connections => {
+                    metrics.refused_connections.inc();
+                    if !full {
+                        tracing::warn!("there are {} connections, and no more are taken", connections.len());
+                    }
+                    full = true;
+                }
+                Ok((stream, _)) => {
+                    full = false;
+                    connections.spawn(serving.clone().serve(stream));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: connections that end make room.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        // Who comes now is refused by the system at once, and tries another replica.
+        drop(listener);
+        let at_least = Duration::from_secs_f64(connections.len() as f64 / GO_AT_MOST_IN_A_SECOND);
+        drain.send_replace(Some(at_least.min(settings.drain.saturating_sub(LAST_WORDS))));
+        let all = async { while connections.join_next().await.is_some() {} };
+        if timeout(settings.drain, all).await.is_err() {
+            tracing::warn!("{} connections did not end within {:?} and are cut", connections.len(), settings.drain);
+        }
     }
 }

@@ -5,14 +5,14 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::post};
-use rand_jitter::jittered;
-use tokio::{sync::mpsc, time::Instant};
-use tokio_util::sync::CancellationToken;
-use tonic::Streaming;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use tokio::sync::mpsc;
+use tonic::Status;
 
 use super::{
     Clients, Metrics, Settings, Shared,
-    request::RequestDecoder,
+    admission::Admission,
+    link::{Link, Wish},
     session::{Dialect, Session},
     stream::{Outgoing, ResponseBody, Stream, not_ready},
 };
@@ -25,13 +25,13 @@ pub(super) struct Service {
     pub clients: Arc<Clients>,
     pub metrics: Metrics,
     pub shared: Arc<Shared>,
-    pub settings: Settings,
-    pub shutdown: CancellationToken,
+    pub admission: Arc<Admission>,
+    pub settings: Arc<Settings>,
 }
 
 impl Service {
     /// Every method by its path.
-    pub fn routes(self) -> Router {
+    pub fn methods(self) -> Router {
         let mut router = Router::new();
         let ads = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
         let mut methods = vec![
@@ -49,55 +49,60 @@ impl Service {
             };
             router = router.route(&path, post(handler));
         }
-        router.with_state(self)
+        let unknown = |request: http::Request<Body>| async move {
+            Status::unimplemented(format!("{} is not served here", request.uri().path())).into_http::<Body>()
+        };
+        router.fallback(unknown).with_state(self)
     }
 
     fn begin(&self, dialect: Dialect, only: Option<ResourceType>, request: http::Request<Body>) -> Response {
+        if let Some(refusal) = refusal(request.headers()) {
+            return refusal;
+        }
+        let link = request.extensions().get::<Arc<Link>>().cloned().unwrap_or_default();
         if self.publish.grouping().borrow().is_none() {
             self.metrics.refused.inc();
+            // Another replica may know everything.
+            link.wish(Wish::Leave);
             return not_ready().into_http();
         }
         let (responses, receiver) = mpsc::channel::<Outgoing>(1);
-        let requests = Streaming::new_request(
-            RequestDecoder(dialect),
-            request.into_body(),
-            None,
-            Some(self.settings.largest_request),
-        );
         let stream = Stream {
             session: Session::new(dialect, self.shared.clone()),
-            requests,
             responses,
             only,
             publish: self.publish.clone(),
             clients: self.clients.clone(),
             metrics: self.metrics.clone(),
-            shutdown: self.shutdown.clone(),
-            ends_at: Instant::now() + jittered(self.settings.stream_age),
+            settings: self.settings.clone(),
+            link,
         };
         let open = OpenStream::count(&self.metrics);
+        let admission = self.admission.clone();
         tokio::spawn(async move {
             let _open = open;
-            Box::pin(stream.run()).await;
+            Box::pin(stream.run(request.into_body(), admission)).await;
         });
         let mut response = Response::new(Body::new(ResponseBody::new(receiver)));
-        let content_type = http::HeaderValue::from_static("application/grpc");
-        response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         response
     }
 }
 
-/// A life span within a fifth of the one given, so that streams that began together do not end together.
-mod rand_jitter {
-    use std::{
-        hash::{BuildHasher, RandomState},
-        time::Duration,
-    };
-
-    pub fn jittered(around: Duration) -> Duration {
-        let random = RandomState::new().hash_one(()) % 1000;
-        around.mul_f64(0.8 + 0.4 * random as f64 / 1000.0)
+/// What is said to a request that is no gRPC, or not as it is understood here.
+fn refusal(headers: &http::HeaderMap) -> Option<Response> {
+    let is = |name: &str, what: fn(&[u8]) -> bool| headers.get(name).map(|value| what(value.as_bytes()));
+    if is("content-type", |value| value.starts_with(b"application/grpc")) != Some(true) {
+        let mut response = Response::new(Body::from("this is gRPC: the content-type is application/grpc\n"));
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Some(response);
     }
+    if is("grpc-encoding", |value| value == b"identity") == Some(false) {
+        let mut response = Status::unimplemented("requests are taken uncompressed").into_http::<Body>();
+        response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity"));
+        return Some(response);
+    }
+    None
 }
 
 /// Counts a stream for as long as it lives.

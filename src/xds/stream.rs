@@ -9,23 +9,24 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use super::{
+    Settings,
+    admission::{Admission, Begun},
     clients::Registration,
+    link::{Farewell, Link, Wish},
     metrics::Metrics,
     node,
-    request::Incoming,
+    request::{Incoming, understood},
     session::{Response, Session, Verdict},
 };
 use crate::{
@@ -34,22 +35,18 @@ use crate::{
     resources::ResourceType,
 };
 
-/// How long a client may leave a response unread. Envoy's main thread can be busy for tens of seconds.
-const STALLED: Duration = Duration::from_secs(60);
-
 /// What a stream works with.
 pub(super) struct Stream {
     pub session: Session,
-    pub requests: Streaming<Incoming>,
     pub responses: mpsc::Sender<Outgoing>,
     /// The type of a per-type service; absent on ADS, where each request says it.
     pub only: Option<ResourceType>,
     pub publish: Arc<Publish>,
     pub clients: Arc<super::Clients>,
     pub metrics: Metrics,
-    pub shutdown: CancellationToken,
-    /// When the stream ends so that its client connects anew, perhaps elsewhere.
-    pub ends_at: Instant,
+    pub settings: Arc<Settings>,
+    /// To the connection it is on, which says when to end.
+    pub link: Arc<Link>,
 }
 
 /// Everything that can happen to a stream.
@@ -66,10 +63,8 @@ enum Event {
     Gone,
     /// The client has not read for too long.
     Stalled,
-    /// The stream has reached its age.
-    Old,
-    /// The server ends.
-    Shutdown,
+    /// The connection goes.
+    Farewell(Farewell),
 }
 
 /// What goes to the client.
@@ -79,17 +74,53 @@ pub(super) enum Outgoing {
     End(Status),
 }
 
+/// Why the server ends a stream.
+enum End {
+    /// With a last word.
+    Said(Status),
+    /// The client does not read: no word reaches it.
+    Stalled,
+}
+
+impl From<Status> for End {
+    fn from(status: Status) -> Self {
+        Self::Said(status)
+    }
+}
+
 impl Stream {
     /// Serves until either side ends it.
-    pub async fn run(mut self) {
-        let end = self.serve().await;
-        if let Err(status) = end {
-            let _ = self.responses.send(Outgoing::End(status)).await;
+    pub async fn run(mut self, body: axum::body::Body, admission: Arc<Admission>) {
+        let end = match self.begin(body, &admission).await {
+            Ok(Some(begun)) => self.serve(begun).await,
+            Ok(None) => Ok(()),
+            Err(status) => Err(End::Said(status)),
+        };
+        let stalled = match end {
+            Ok(()) => false,
+            // What was sent before is read first.
+            Err(End::Said(status)) => {
+                tracing::debug!(%status, "a stream ends");
+                timeout(self.settings.stalled, self.responses.send(Outgoing::End(status))).await.is_err()
+            }
+            Err(End::Stalled) => true,
+        };
+        if stalled {
+            self.metrics.stalled.inc();
+            self.link.wish(Wish::Cut);
         }
     }
 
-    async fn serve(&mut self) -> Result<(), Status> {
-        let Some(first) = self.next_request().await? else { return Ok(()) };
+    async fn begin(&mut self, body: axum::body::Body, admission: &Admission) -> Result<Option<Begun>, Status> {
+        tokio::select! {
+            farewell = self.link.farewell() => Err(farewell.status()),
+            () = self.responses.closed() => Ok(None),
+            begun = admission.begin(body, self.session.dialect(), &self.link) => begun,
+        }
+    }
+
+    async fn serve(&mut self, begun: Begun) -> Result<(), End> {
+        let Begun { first, mut requests, turn } = begun;
         let proxy = node::proxy(first.node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
         if proxy.role == Role::Gateway {
             tracing::warn!(node = &*proxy.id, "role `gateway` is served as a sidecar for now");
@@ -98,21 +129,21 @@ impl Stream {
         tracing::debug!(node = &*place.proxy.id, workload = &*place.proxy.workload, "stream began");
         self.take_snapshot(&mut place.snapshots);
         self.take(first, &place)?;
+        let mut blocked = self.respond(&place);
+        drop(turn);
         loop {
-            let blocked = self.respond(&place);
-            let stalled_at = Instant::now() + STALLED;
+            let stalled_at = Instant::now() + self.settings.stalled;
             let deadline = self.session.deadline().map(Instant::from_std);
             let event = tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => Event::Shutdown,
-                request = self.requests.message() => Event::Request(request?),
-                changed = place.snapshots.changed() => if changed.is_ok() { Event::Snapshot } else { Event::Shutdown },
-                changed = place.grouping.changed() => if changed.is_ok() { Event::Grouping } else { Event::Shutdown },
+                farewell = self.link.farewell() => Event::Farewell(farewell),
+                request = requests.message() => Event::Request(request.map_err(understood)?),
+                changed = place.snapshots.changed() => if changed.is_ok() { Event::Snapshot } else { Event::Gone },
+                changed = place.grouping.changed() => if changed.is_ok() { Event::Grouping } else { Event::Gone },
                 permit = self.responses.reserve(), if blocked => if permit.is_ok() { Event::Again } else { Event::Gone },
                 () = self.responses.closed() => Event::Gone,
                 () = sleep_until(stalled_at), if blocked => Event::Stalled,
                 () = sleep_until(deadline.unwrap_or(stalled_at)), if deadline.is_some() && !blocked => Event::Again,
-                () = sleep_until(self.ends_at) => Event::Old,
             };
             match event {
                 Event::Request(Some(request)) => self.take(request, &place)?,
@@ -123,20 +154,10 @@ impl Stream {
                 }
                 Event::Again => {}
                 Event::Request(None) | Event::Gone => return Ok(()),
-                Event::Shutdown => return Err(Status::unavailable("the control plane is going away")),
-                Event::Old => return Err(Status::unavailable("connect anew: this stream is old")),
-                Event::Stalled => {
-                    self.metrics.stalled.inc();
-                    return Err(Status::deadline_exceeded("the client does not read"));
-                }
+                Event::Farewell(farewell) => return Err(farewell.status().into()),
+                Event::Stalled => return Err(End::Stalled),
             }
-        }
-    }
-
-    async fn next_request(&mut self) -> Result<Option<Incoming>, Status> {
-        tokio::select! {
-            () = self.shutdown.cancelled() => Err(Status::unavailable("the control plane is going away")),
-            request = self.requests.message() => request,
+            blocked = self.respond(&place);
         }
     }
 

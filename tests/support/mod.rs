@@ -10,6 +10,7 @@ pub mod identity;
 pub mod load;
 pub mod readers;
 pub mod reformat;
+pub mod scene;
 pub mod services;
 pub mod world;
 
