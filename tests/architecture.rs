@@ -73,6 +73,7 @@ const PURE: &[&str] = &[
     "control/settle.rs",
     "xds/message.rs",
     "xds/held.rs",
+    "xds/in_flight.rs",
     "xds/changes.rs",
 ];
 

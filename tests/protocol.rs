@@ -12,3 +12,5 @@ mod order;
 mod properties;
 #[path = "protocol/sotw.rs"]
 mod sotw;
+#[path = "protocol/streams.rs"]
+mod streams;

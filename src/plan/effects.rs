@@ -45,7 +45,7 @@ pub(super) fn find(comparison: &Comparison) -> Vec<Effect> {
             ResourceType::Cluster => of_cluster(resource, &mut effects),
             ResourceType::Listener => of_listener(resource, &mut effects),
             ResourceType::Endpoints => of_endpoints(resource, &mut effects),
-            ResourceType::Route => {}
+            ResourceType::Secret | ResourceType::Route => {}
         }
     }
     let mut asked = BTreeSet::new();

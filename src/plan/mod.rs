@@ -127,6 +127,7 @@ pub fn type_name(resource_type: ResourceType) -> &'static str {
     match resource_type {
         ResourceType::Cluster => "cluster",
         ResourceType::Endpoints => "endpoints",
+        ResourceType::Secret => "secret",
         ResourceType::Listener => "listener",
         ResourceType::Route => "route",
     }

@@ -68,7 +68,7 @@ fn virtual_hosts(routes: &Resource) -> Option<Vec<Range<usize>>> {
 impl Snapshot {
     /// All resources: an object keyed by type, each a list sorted by name.
     pub fn to_json(&self) -> Value {
-        let mut types: Map<String, Value> = self
+        let types: Map<String, Value> = self
             .sets()
             .iter()
             .map(|(resource_type, set)| {
@@ -76,7 +76,6 @@ impl Snapshot {
                 (resource_type.plural().to_owned(), Value::Array(resources))
             })
             .collect();
-        types.entry("secrets").or_insert_with(|| Value::Array(Vec::new()));
         Value::Object(types)
     }
 }

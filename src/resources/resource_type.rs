@@ -3,13 +3,15 @@
 use std::ops::{Index, IndexMut};
 
 /// A type of resource. **The order of declaration is the order of pushing** (make before break: a cluster before the
-/// endpoints it waits for, and both before the listeners and routes that lead to them); removals go the other way.
+/// endpoints and secrets it waits for, and all before the listeners and routes that lead to them); removals go the other way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceType {
     /// `Cluster` (CDS).
     Cluster,
     /// `ClusterLoadAssignment` (EDS).
     Endpoints,
+    /// `Secret` (SDS). Nothing makes any yet: what clusters name is in the proxy's bootstrap. Who asks is told so.
+    Secret,
     /// `Listener` (LDS).
     Listener,
     /// `RouteConfiguration` (RDS).
@@ -18,13 +20,14 @@ pub enum ResourceType {
 
 impl ResourceType {
     /// Every type, in push order.
-    pub const ALL: [Self; 4] = [Self::Cluster, Self::Endpoints, Self::Listener, Self::Route];
+    pub const ALL: [Self; 5] = [Self::Cluster, Self::Endpoints, Self::Secret, Self::Listener, Self::Route];
 
     /// The type URL on the wire.
     pub const fn type_url(self) -> &'static str {
         match self {
             Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
             Self::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
             Self::Route => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         }
@@ -39,14 +42,14 @@ impl ResourceType {
     pub const fn is_full_state(self) -> bool {
         match self {
             Self::Cluster | Self::Listener => true,
-            Self::Endpoints | Self::Route => false,
+            Self::Endpoints | Self::Secret | Self::Route => false,
         }
     }
 
     /// Whether removals wait until nothing leads to what is removed (break after make).
     pub const fn is_removed_last(self) -> bool {
         match self {
-            Self::Cluster | Self::Endpoints => true,
+            Self::Cluster | Self::Endpoints | Self::Secret => true,
             Self::Listener | Self::Route => false,
         }
     }
@@ -56,6 +59,7 @@ impl ResourceType {
         match self {
             Self::Cluster => "clusters",
             Self::Endpoints => "endpoints",
+            Self::Secret => "secrets",
             Self::Listener => "listeners",
             Self::Route => "routes",
         }

@@ -24,9 +24,16 @@ const KEPT: usize = 32;
 /// How many bytes of bodies are kept at most: enough for the first answers of a large mesh.
 const BYTES_KEPT: usize = 16 * 1024 * 1024;
 
+/// gRPC clients take 4 MiB at most by default; what is longer is split, which delta allows.
+const LARGEST_RESPONSE: usize = 3 * 1024 * 1024;
+
 /// What streams share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
+    /// Who answers: the server's name and build, in each response. Empty = it is not said.
+    pub(super) identity: String,
+    /// How many bytes of resources go into a response that can be split.
+    pub(super) largest_response: usize,
     differences: Mutex<VecDeque<Difference>>,
     bodies: Mutex<VecDeque<(BodyKey, Bytes)>>,
     names: Mutex<HashMap<u64, Weak<std::collections::BTreeSet<ResourceName>>>>,
@@ -46,9 +53,34 @@ struct Difference {
 
 /// What a body consists of: equal keys, equal bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BodyKey(pub u128, pub u64);
+pub(super) struct BodyKey(pub u128, pub u128);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            identity: String::new(),
+            largest_response: LARGEST_RESPONSE,
+            differences: Mutex::default(),
+            bodies: Mutex::default(),
+            names: Mutex::default(),
+            differences_computed: std::sync::atomic::AtomicU64::default(),
+            bodies_built: std::sync::atomic::AtomicU64::default(),
+        }
+    }
+}
 
 impl Shared {
+    /// Of a server that tells its clients who it is.
+    pub fn of(identity: String) -> Self {
+        Self { identity, ..Self::default() }
+    }
+
+    /// Splits what is longer than this many bytes, in place of 3 MiB.
+    #[must_use]
+    pub fn with_largest_response(self, largest_response: usize) -> Self {
+        Self { largest_response, ..self }
+    }
+
     /// The names that differ, sorted.
     pub(super) fn difference(&self, before: &Arc<ResourceSet>, after: &Arc<ResourceSet>) -> Arc<[ResourceName]> {
         let mut kept = lock(&self.differences);

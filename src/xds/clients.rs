@@ -59,6 +59,12 @@ pub(super) struct Registration {
     pub client: Arc<Client>,
 }
 
+impl Registration {
+    pub fn group(&self) -> NodeGroup {
+        self.client.lock().group.clone()
+    }
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
         self.clients.streams.remove(&self.id);

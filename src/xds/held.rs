@@ -3,7 +3,10 @@
 //! Almost always that is "exactly this set, as far as subscribed to", so it is kept as the set and the few names that
 //! differ. A rejected resource counts as held: it is not sent again until its content differs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     model::ResourceName,
@@ -40,6 +43,13 @@ impl Held {
         } else {
             self.except.remove(&name);
         }
+    }
+
+    /// Remembers that of all other names nothing is held.
+    pub fn limit_to(&mut self, names: &BTreeSet<ResourceName>) {
+        let held = |name: &ResourceName| self.version(name.as_str()).map(|version| (name.clone(), Some(version)));
+        let except = names.iter().filter_map(held).collect();
+        *self = Self { base: Arc::default(), except };
     }
 
     /// Remembers what was sent of a name, while the base stays.

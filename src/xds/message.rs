@@ -22,6 +22,8 @@ pub(super) struct Content<'a> {
     pub resources: Vec<&'a Resource>,
     /// Delta alone can say this.
     pub removed: Vec<ResourceName>,
+    /// Which server says so, for people: Envoy shows it in its stats. Empty = left out.
+    pub identity: &'a str,
 }
 
 /// Field numbers that `DiscoveryResponse` and `DeltaDiscoveryResponse` share.
@@ -30,6 +32,9 @@ const TYPE_URL: u32 = 4;
 const NONCE: u32 = 5;
 /// `DeltaDiscoveryResponse` alone.
 const REMOVED_RESOURCES: u32 = 6;
+/// `ControlPlane`: of a `DiscoveryResponse`, of a `DeltaDiscoveryResponse`, and its one field.
+const CONTROL_PLANE: (u32, u32) = (6, 7);
+const IDENTIFIER: u32 = 1;
 
 impl Content<'_> {
     /// Everything but the nonce.
@@ -43,6 +48,12 @@ impl Content<'_> {
         }
         for name in &self.removed {
             put_text(&mut body, REMOVED_RESOURCES, name.as_str());
+        }
+        if !self.identity.is_empty() {
+            let (sotw, delta) = CONTROL_PLANE;
+            let mut control_plane = BytesMut::with_capacity(self.identity.len() + 8);
+            put_text(&mut control_plane, IDENTIFIER, self.identity);
+            put_bytes(&mut body, if self.dialect == Dialect::Delta { delta } else { sotw }, &control_plane);
         }
         body.freeze()
     }
@@ -63,7 +74,11 @@ pub(super) fn nonce_field(nonce: &str) -> Bytes {
 }
 
 fn put_text(buffer: &mut BytesMut, field: u32, text: &str) {
+    put_bytes(buffer, field, text.as_bytes());
+}
+
+fn put_bytes(buffer: &mut BytesMut, field: u32, bytes: &[u8]) {
     encode_key(field, WireType::LengthDelimited, buffer);
-    encode_varint(text.len() as u64, buffer);
-    buffer.put_slice(text.as_bytes());
+    encode_varint(bytes.len() as u64, buffer);
+    buffer.put_slice(bytes);
 }

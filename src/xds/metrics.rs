@@ -8,6 +8,9 @@ use prometheus_client::{
 
 use crate::resources::ResourceType;
 
+/// What gRPC's own libraries take at most unless they are told otherwise.
+const REFUSED_ABOVE: usize = 4 * 1024 * 1024;
+
 /// Counted by the streams, shown at `/metrics`.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
@@ -26,8 +29,11 @@ pub struct Metrics {
     resources: Family<TypeLabel, Counter>,
     acks: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
+    oversized: Family<TypeLabel, Counter>,
     /// Requests for types that are not served.
     pub unknown_types: Counter,
+    /// Streams that ask for endpoints and not for clusters.
+    pub without_clusters: Counter,
     /// Streams refused because nothing is known yet.
     pub refused: Counter,
     /// Streams refused because too many began at once.
@@ -68,6 +74,16 @@ impl Metrics {
         xds.register("resources", "Resources sent", metrics.resources.clone());
         xds.register("acks", "Responses that were applied", metrics.acks.clone());
         xds.register("nacks", "Responses that were rejected, wholly or in part", metrics.nacks.clone());
+        xds.register(
+            "oversized_responses",
+            "Responses above 4 MiB, which gRPC clients refuse by default",
+            metrics.oversized.clone(),
+        );
+        xds.register(
+            "streams_without_clusters",
+            "Streams that asked for endpoints for 30 s and never for clusters",
+            metrics.without_clusters.clone(),
+        );
         xds.register("unknown_types", "Requests for types that are not served", metrics.unknown_types.clone());
         xds.register("refused_streams", "Streams refused because nothing is known yet", metrics.refused.clone());
         xds.register(
@@ -84,6 +100,15 @@ impl Metrics {
         self.responses.get_or_create(&label).inc();
         self.resources.get_or_create(&label).inc_by(resources as u64);
         self.response_bytes.get_or_create(&label).inc_by(bytes as u64);
+        if bytes > REFUSED_ABOVE && self.oversized.get_or_create(&label).inc() == 0 {
+            tracing::warn!(
+                r#type = resource_type.plural(),
+                bytes,
+                "a response is larger than the 4 MiB that gRPC clients take by default: let `Dependencies` say which \
+                 services a workload calls, or speak delta, where what is large is split; said once, counted in \
+                 chancery_xds_oversized_responses"
+            );
+        }
     }
 
     pub(super) fn ack(&self, resource_type: ResourceType) {

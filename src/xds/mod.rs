@@ -16,6 +16,7 @@ mod clients;
 mod connection;
 mod dialect;
 mod held;
+mod in_flight;
 mod link;
 mod message;
 mod metrics;

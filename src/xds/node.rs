@@ -40,6 +40,17 @@ pub(super) enum NodeError {
     Malformed(String),
 }
 
+/// What stands for a node's bytes: a client may repeat all 61 kB of them in every request, and is read again only when
+/// they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint(u64);
+
+impl Fingerprint {
+    pub fn of(node: &Bytes) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_64(node))
+    }
+}
+
 /// Longer names than this are no names.
 const LONGEST: usize = 1024;
 

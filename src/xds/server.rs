@@ -39,7 +39,7 @@ impl Server {
             publish,
             clients,
             metrics: metrics.clone(),
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared::of(settings.identity.clone())),
             admission: Arc::new(Admission::new(settings.clone(), metrics.clone())),
             settings: settings.clone(),
         };

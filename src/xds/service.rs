@@ -125,6 +125,7 @@ fn service_of(resource_type: ResourceType) -> (&'static str, &'static str) {
     match resource_type {
         ResourceType::Cluster => ("envoy.service.cluster.v3.ClusterDiscoveryService", "Clusters"),
         ResourceType::Endpoints => ("envoy.service.endpoint.v3.EndpointDiscoveryService", "Endpoints"),
+        ResourceType::Secret => ("envoy.service.secret.v3.SecretDiscoveryService", "Secrets"),
         ResourceType::Listener => ("envoy.service.listener.v3.ListenerDiscoveryService", "Listeners"),
         ResourceType::Route => ("envoy.service.route.v3.RouteDiscoveryService", "Routes"),
     }

@@ -8,12 +8,13 @@
 //!   since Envoy withholds it until they came.
 //! - Every name that is subscribed to is answered, with the resource or with its absence.
 //! - What a client rejected is what it was sent: it stays as it is until the content differs.
-//! - One response of a type is in flight at a time, and never for ever: a newer request, or time, lets the next go.
+//! - One response of a type is in flight at a time, and never for ever: a newer answer, or time, lets the next go.
+//! - A session that waits says until when, and one that has nothing to say says nothing and wants no waking.
 //!
 //! It knows no runtime, no clock and no transport: instants are given.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,6 +25,7 @@ pub use super::dialect::Dialect;
 use super::{
     changes::{BodyKey, Shared},
     held::Held,
+    in_flight::{InFlight, Sent, nonce_text},
     message::{self, Content},
     subscription::Subscription,
 };
@@ -101,14 +103,23 @@ pub enum Verdict {
     },
 }
 
-/// How long routes and listeners wait for new clusters to be warm. Envoy gives a resource 15 s itself.
-const WARMING: Duration = Duration::from_secs(15);
+/// Something that is legal, and yet hardly what anybody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// Endpoints are asked for and clusters are not. After a rejection and a new connection Envoy has been seen to never
+    /// ask for clusters again, which nobody notices: it goes on with what it has.
+    EndpointsWithoutClusters,
+}
 
-/// How long a response may stay unanswered before the next one goes all the same.
-const UNANSWERED: Duration = Duration::from_secs(5);
+/// After how long it is odd that a client asks for endpoints alone.
+const ODD_AFTER: Duration = Duration::from_secs(30);
 
-/// gRPC clients take 4 MiB at most by default; what is longer is split, which delta allows.
-const LARGEST_RESPONSE: usize = 3 * 1024 * 1024;
+/// How long the removal of what a client has from an earlier stream waits for it to ask for listeners and routes, so
+/// that these go first. Envoy asks for everything at once.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many route configurations may be on their way: each goes alone.
+const ROUTES_IN_FLIGHT: usize = 64;
 
 /// All mutable state of one stream.
 #[derive(Debug)]
@@ -118,6 +129,30 @@ pub struct Session {
     target: Option<Arc<Snapshot>>,
     types: PerType<TypeState>,
     last_nonce: u64,
+    /// When to go on even if nothing happens.
+    wake: Option<Instant>,
+    /// Since when the client has been in a state that is odd if it lasts; absent once that was told.
+    odd_since: Option<Instant>,
+    oddity: Told,
+    /// Since when removals wait for a client that came back to ask for everything again.
+    came_back: CameBack,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Not,
+    Now(Oddity),
+    Done,
+}
+
+/// Whether the client has clusters or listeners from an earlier stream that might be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CameBack {
+    No,
+    /// It just said so.
+    Now,
+    /// It said so then.
+    At(Instant),
 }
 
 #[derive(Debug, Default)]
@@ -131,17 +166,13 @@ struct TypeState {
     answer_due: bool,
     /// The version of the whole set that the client says it has from an earlier stream (state of the world).
     claimed: Option<Version>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: InFlight,
+    /// Something was sent on this stream.
     answered: bool,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    nonce: u64,
-    since: Instant,
-    names: Vec<ResourceName>,
-    /// Whether it had resources that the client did not hold before.
-    adds: bool,
+    /// The client may hold something, from this stream or an earlier one: what it goes by can be torn.
+    holds_some: bool,
+    /// What was to be said did not fit into one response: the rest follows without waiting.
+    unfinished: bool,
 }
 
 /// What is to be said of one type.
@@ -156,7 +187,17 @@ struct Pending {
 impl Session {
     /// A stream that has just begun.
     pub fn new(dialect: Dialect, shared: Arc<Shared>) -> Self {
-        Self { dialect, shared, target: None, types: PerType::default(), last_nonce: 0 }
+        Self {
+            dialect,
+            shared,
+            target: None,
+            types: PerType::default(),
+            last_nonce: 0,
+            wake: None,
+            odd_since: None,
+            oddity: Told::Not,
+            came_back: CameBack::No,
+        }
     }
 
     /// Which dialect the stream speaks.
@@ -172,8 +213,8 @@ impl Session {
 
     /// Takes the snapshot the client should come to hold.
     pub fn set_target(&mut self, target: Arc<Snapshot>) {
-        for (resource_type, state) in self.types.iter_mut() {
-            state.check_claim(target.set(resource_type));
+        for resource_type in ResourceType::ALL {
+            self.check_claim(resource_type, target.set(resource_type));
         }
         self.target = Some(target);
     }
@@ -183,81 +224,95 @@ impl Session {
         let Request { nonce, error, ask } = request;
         let first = !self.types[resource_type].asked;
         let verdict = self.settle(resource_type, &nonce, error);
-        let set = self.target.as_ref().map(|target| target.set(resource_type).clone());
         let state = &mut self.types[resource_type];
         state.asked = true;
+        let names_before = state.subscription.names().clone();
         let changed = match ask {
             Ask::Delta { subscribe, unsubscribe, initial_versions } => {
-                if first {
+                if first && !initial_versions.is_empty() {
+                    state.holds_some = true;
+                    if resource_type.is_full_state() {
+                        self.came_back = CameBack::Now;
+                    }
                     state.remember_initial(resource_type, initial_versions);
                 }
                 state.subscription.delta(resource_type, first, &subscribe, &unsubscribe)
             }
             Ask::Sotw { names, version } => {
                 let changed = state.subscription.sotw(resource_type, &names);
+                state.holds_some |= first && !version.is_empty();
                 let is_everything = state.subscription.is_wildcard() && state.subscription.names().is_empty();
                 state.claimed = Version::parse(&version).filter(|_| first && is_everything);
                 changed
             }
         };
+        if changed.wildcard_began && !first {
+            // Until now only what was named counted as held.
+            state.held.limit_to(&names_before);
+        }
         for name in changed.dropped {
             state.to_answer.remove(&name);
             state.held.forget(name);
         }
         state.to_answer.extend(changed.to_answer);
-        state.answer_due |= changed.wildcard_began;
-        if let Some(set) = set {
-            state.check_claim(&set);
+        state.answer_due = state.subscription.is_wildcard() && (state.answer_due || changed.wildcard_began);
+        if !state.subscription.is_active() {
+            state.in_flight.forget();
+            state.unfinished = false;
         }
-        if !state.subscription.names().is_empty() {
+        if !Arc::ptr_eq(&names_before, state.subscription.names()) && !state.subscription.names().is_empty() {
             let shared = self.shared.intern(state.subscription.names());
             state.subscription.share_names(shared);
+        }
+        if let Some(target) = self.target.clone() {
+            self.check_claim(resource_type, target.set(resource_type));
         }
         verdict
     }
 
-    /// The next response, if there is one to be sent now.
+    /// The next response, if there is one to be sent now. Whoever gets none asks again when something happens, or at
+    /// the [`Session::deadline`].
     pub fn next_response(&mut self, now: Instant) -> Option<Response> {
+        self.wake = None;
+        self.look_for_oddities(now);
         let target = self.target.clone()?;
-        let order = ResourceType::ALL;
-        let ready = |session: &Self, resource_type| !session.must_wait(resource_type, now);
-        for resource_type in order {
-            if ready(self, resource_type)
-                && let Some(response) = self.respond(resource_type, &target, Removals::Kept, now)
-            {
-                return Some(response);
-            }
+        if let Some(response) = self.respond_first(&target, Removals::Kept, now) {
+            return Some(response);
         }
-        if self.removals_may_go(&target, now) {
-            for resource_type in order {
-                if ready(self, resource_type)
-                    && let Some(response) = self.respond(resource_type, &target, Removals::Sent, now)
-                {
-                    return Some(response);
-                }
-            }
+        let kept = |resource_type: &ResourceType| {
+            resource_type.is_removed_last() && self.has_news(*resource_type, target.set(*resource_type))
+        };
+        if !ResourceType::ALL.iter().any(kept) {
+            return None;
+        }
+        match self.removals_wait(&target, now) {
+            Some(Wait::Until(until)) => self.wake_at(until),
+            Some(Wait::ForOthers) => {}
+            None => return self.respond_first(&target, Removals::Sent, now),
         }
         None
     }
 
-    /// When to ask for a response again even if nothing happens.
+    /// When to ask for a response again even if nothing happens; absent while nothing waits.
     pub fn deadline(&self) -> Option<Instant> {
-        let unanswered =
-            |(_, state): (ResourceType, &TypeState)| state.in_flight.front().map(|sent| sent.since + UNANSWERED);
-        let warming = self.types[ResourceType::Cluster].in_flight.front().map(|sent| sent.since + WARMING);
-        self.types.iter().filter_map(unanswered).chain(warming).min()
+        self.wake
     }
 
-    /// Whether responses are on their way that were not answered yet.
+    /// What people should hear of, once.
+    pub fn take_oddity(&mut self) -> Option<Oddity> {
+        let Told::Now(oddity) = self.oddity else { return None };
+        self.oddity = Told::Done;
+        Some(oddity)
+    }
+
+    /// Whether all responses that were sent have been answered.
     pub fn is_settled(&self) -> bool {
         self.types.iter().all(|(_, state)| state.in_flight.is_empty())
     }
 
     /// What the request says about the response it names.
     fn settle(&mut self, resource_type: ResourceType, nonce: &str, error: Option<String>) -> Verdict {
-        let state = &mut self.types[resource_type];
-        let position = state.in_flight.iter().position(|sent| nonce_text(sent.nonce) == nonce);
-        let sent = position.and_then(|position| state.in_flight.remove(position));
+        let sent = self.types[resource_type].in_flight.settle(nonce);
         match (sent, error) {
             (sent, Some(message)) => Verdict::Nack { message, names: sent.map(|sent| sent.names).unwrap_or_default() },
             (Some(_), None) => Verdict::Ack,
@@ -265,34 +320,122 @@ impl Session {
         }
     }
 
-    /// Whether a type has to wait before anything of it may be sent.
-    fn must_wait(&self, resource_type: ResourceType, now: Instant) -> bool {
-        let state = &self.types[resource_type];
-        let recent = |sent: &&InFlight| now < sent.since + UNANSWERED;
-        let in_flight = state.in_flight.iter().filter(recent).count();
-        let warming = || {
-            let clusters = &self.types[ResourceType::Cluster];
-            clusters.in_flight.iter().any(|sent| sent.adds && now < sent.since + WARMING)
-        };
-        match resource_type {
-            // Envoy withholds the acknowledgement while anything warms, and takes the next response all the same.
-            ResourceType::Cluster => false,
-            ResourceType::Endpoints => in_flight > 0,
-            // A route to a cluster that is not warm answers 503. What a client was never sent cannot be torn.
-            ResourceType::Listener => in_flight > 0 || (state.answered && warming()),
-            // Each goes alone, so that a bad one stops no good one; several may be on their way.
-            ResourceType::Route => in_flight >= 64 || (state.answered && warming()),
+    /// A client that has exactly this set is sent nothing: equal versions mean equal bytes, on every replica. Its
+    /// endpoints are sent again all the same, as after any answer to clusters.
+    fn check_claim(&mut self, resource_type: ResourceType, set: &Arc<ResourceSet>) {
+        let state = &mut self.types[resource_type];
+        if state.claimed.take() == Some(set.version()) {
+            state.held.rebase(set, []);
+            state.answer_due = false;
+            state.answered = true;
+            if resource_type == ResourceType::Cluster {
+                self.all_endpoints_follow();
+            }
         }
     }
 
-    /// Whether nothing leads any more to what is to be removed.
-    fn removals_may_go(&self, target: &Snapshot, now: Instant) -> bool {
-        [ResourceType::Listener, ResourceType::Route].into_iter().all(|resource_type| {
-            let state = &self.types[resource_type];
-            let waiting = state.in_flight.iter().any(|sent| now < sent.since + UNANSWERED);
-            let pending = self.pending(resource_type, target.set(resource_type), Removals::Sent);
-            !waiting && (!state.subscription.is_active() || pending.is_empty())
-        })
+    /// The first response that may go, in push order.
+    fn respond_first(&mut self, target: &Arc<Snapshot>, removals: Removals, now: Instant) -> Option<Response> {
+        for resource_type in ResourceType::ALL {
+            if !self.has_news(resource_type, target.set(resource_type)) {
+                continue;
+            }
+            if let Some(until) = self.must_wait(resource_type, target, now) {
+                self.wake_at(until);
+            } else if let Some(response) = self.respond(resource_type, target, removals, now) {
+                self.wake = None;
+                return Some(response);
+            }
+        }
+        None
+    }
+
+    fn wake_at(&mut self, until: Instant) {
+        self.wake = Some(self.wake.map_or(until, |earlier| earlier.min(until)));
+    }
+
+    /// Whether there may be something to say, found without looking at what is held.
+    fn has_news(&self, resource_type: ResourceType, set: &Arc<ResourceSet>) -> bool {
+        let state = &self.types[resource_type];
+        let nothing_new = state.held.is(set) && state.to_answer.is_empty() && !state.answer_due;
+        state.subscription.is_active() && !nothing_new
+    }
+
+    /// Until when a type has to wait, at the latest, before anything of it may be sent.
+    fn must_wait(&self, resource_type: ResourceType, target: &Snapshot, now: Instant) -> Option<Instant> {
+        match resource_type {
+            // Envoy withholds the acknowledgement while anything warms, and takes the next response all the same.
+            ResourceType::Cluster => None,
+            ResourceType::Endpoints | ResourceType::Secret => self.own_wait(resource_type, now),
+            ResourceType::Listener => {
+                self.own_wait(resource_type, now).max(self.others_wait(resource_type, target, now))
+            }
+            // Each goes alone, so that a bad one stops no good one; several may be on their way.
+            ResourceType::Route => {
+                let own = self.types[resource_type].in_flight.room_at(ROUTES_IN_FLIGHT, now);
+                own.max(self.others_wait(resource_type, target, now))
+            }
+        }
+    }
+
+    /// One response of a type is on its way at a time. The rest of what did not fit follows at once: what comes after
+    /// it in push order would overtake it.
+    fn own_wait(&self, resource_type: ResourceType, now: Instant) -> Option<Instant> {
+        let state = &self.types[resource_type];
+        if state.unfinished { None } else { state.in_flight.room_at(1, now) }
+    }
+
+    /// A route to a cluster that is not warm, or whose endpoints have not been said, answers 503. What a client never
+    /// had cannot be torn.
+    fn others_wait(&self, resource_type: ResourceType, target: &Snapshot, now: Instant) -> Option<Instant> {
+        if !self.types[resource_type].holds_some {
+            return None;
+        }
+        let set = target.set(ResourceType::Endpoints);
+        let unsaid = || {
+            let news = self.has_news(ResourceType::Endpoints, set);
+            news && !self.pending(ResourceType::Endpoints, set, Removals::Kept).is_empty()
+        };
+        let endpoints = self.own_wait(ResourceType::Endpoints, now).filter(|_| unsaid());
+        self.types[ResourceType::Cluster].in_flight.warm_at(now).max(endpoints)
+    }
+
+    /// What keeps back removals: something may still lead to what is to be removed.
+    fn removals_wait(&mut self, target: &Snapshot, now: Instant) -> Option<Wait> {
+        for resource_type in [ResourceType::Listener, ResourceType::Route] {
+            let set = target.set(resource_type);
+            if let Some(until) = self.types[resource_type].in_flight.room_at(1, now) {
+                return Some(Wait::Until(until));
+            }
+            if self.has_news(resource_type, set) && !self.pending(resource_type, set, Removals::Sent).is_empty() {
+                return Some(Wait::ForOthers);
+            }
+        }
+        if self.came_back == CameBack::Now {
+            self.came_back = CameBack::At(now);
+        }
+        match self.came_back {
+            CameBack::At(then) if now < then + ASKED_AGAIN => {
+                let everything = self.types[ResourceType::Listener].asked && self.types[ResourceType::Route].asked;
+                (!everything).then_some(Wait::Until(then + ASKED_AGAIN))
+            }
+            _ => None,
+        }
+    }
+
+    fn look_for_oddities(&mut self, now: Instant) {
+        let odd =
+            self.types[ResourceType::Endpoints].subscription.is_active() && !self.types[ResourceType::Cluster].asked;
+        if self.oddity != Told::Not || !odd {
+            self.odd_since = None;
+            return;
+        }
+        let told_at = *self.odd_since.get_or_insert(now) + ODD_AFTER;
+        if now < told_at {
+            self.wake_at(told_at);
+        } else {
+            self.oddity = Told::Now(Oddity::EndpointsWithoutClusters);
+        }
     }
 
     fn respond(
@@ -303,14 +446,15 @@ impl Session {
         now: Instant,
     ) -> Option<Response> {
         let set = target.set(resource_type);
-        let state = &self.types[resource_type];
-        let nothing_new = state.held.is(set) && state.to_answer.is_empty() && !state.answer_due;
-        if !state.subscription.is_active() || nothing_new {
-            return None;
-        }
         let pending = self.pending(resource_type, set, removals);
+        let state = &mut self.types[resource_type];
         if pending.is_empty() && !state.answer_due {
-            self.types[resource_type].held.rebase(set, pending.kept);
+            state.unfinished = false;
+            // What is kept is said again in each full state, so its content has to stay within reach.
+            let says_all = self.dialect == Dialect::Sotw && resource_type.is_full_state();
+            if !says_all || pending.kept.is_empty() {
+                state.held.rebase(set, pending.kept);
+            }
             return None;
         }
         match self.dialect {
@@ -357,27 +501,39 @@ impl Session {
         pending: Pending,
         now: Instant,
     ) -> Response {
-        let Pending { set: mut names, removed, kept } = pending;
-        let whole = split(&mut names, set, resource_type);
+        let Pending { set: mut names, mut removed, kept } = pending;
+        let whole = split(&mut names, &mut removed, set, resource_type, self.shared.largest_response);
         let resources: Vec<&Resource> = names.iter().filter_map(|name| set.get(name.as_str())).collect();
-        let removed = if whole { removed } else { Vec::new() };
-        let state = &self.types[resource_type];
-        let adds = names.iter().any(|name| state.held.version(name.as_str()).is_none());
-        let response = self.send(resource_type, set, resources, &removed, adds, now);
+        let first = !self.types[resource_type].answered;
+        let response = self.send(resource_type, set, resources, &removed, now);
+        self.now_held(resource_type, set, &names, &removed, if whole { Some(kept) } else { None });
+        self.endpoints_follow(resource_type, &names, first);
+        response
+    }
+
+    /// Remembers what was sent. `kept` is there when nothing was cut: then all but these are as in the set.
+    fn now_held(
+        &mut self,
+        resource_type: ResourceType,
+        set: &Arc<ResourceSet>,
+        names: &[ResourceName],
+        removed: &[ResourceName],
+        kept: Option<Vec<ResourceName>>,
+    ) {
         let state = &mut self.types[resource_type];
-        for name in names.iter().chain(&removed) {
+        for name in names.iter().chain(removed) {
             state.to_answer.remove(name);
         }
-        if whole {
-            state.held.rebase(set, kept);
-        } else {
-            for name in &names {
-                let version = set.get(name.as_str()).map(Resource::version);
-                state.held.set(name.clone(), version);
+        state.unfinished = kept.is_none();
+        match kept {
+            Some(kept) => state.held.rebase(set, kept),
+            None => {
+                for name in names.iter().chain(removed) {
+                    let version = set.get(name.as_str()).map(Resource::version);
+                    state.held.set(name.clone(), version);
+                }
             }
         }
-        self.endpoints_follow(resource_type, &names);
-        response
     }
 
     /// Clusters and listeners are the full state: what is missing is deleted. Of the other types what changed
@@ -389,36 +545,28 @@ impl Session {
         pending: Pending,
         now: Instant,
     ) -> Option<Response> {
-        let Pending { set: mut names, removed, kept } = pending;
+        let Pending { set: mut names, mut removed, kept } = pending;
         if resource_type.is_full_state() {
             let base = with_kept(set, &self.types[resource_type].held.base, &kept);
             let state = &self.types[resource_type];
-            let adds = names.iter().any(|name| state.held.version(name.as_str()).is_none());
+            let first = !state.answered;
             let covered: Vec<&Resource> =
                 base.iter().filter(|resource| state.subscription.covers(resource.name().as_str())).collect();
-            let response = self.send(resource_type, &base, covered, &[], adds, now);
+            let response = self.send(resource_type, &base, covered, &[], now);
             let state = &mut self.types[resource_type];
             state.to_answer.clear();
             state.held.rebase(&base, []);
-            self.endpoints_follow(resource_type, &names);
+            self.endpoints_follow(resource_type, &names, first);
             return Some(response);
         }
-        let whole = split(&mut names, set, resource_type);
+        let whole = split(&mut names, &mut Vec::new(), set, resource_type, self.shared.largest_response);
+        if !whole {
+            removed.clear();
+        }
         let resources: Vec<&Resource> = names.iter().filter_map(|name| set.get(name.as_str())).collect();
-        let response = (!resources.is_empty()).then(|| self.send(resource_type, set, resources, &[], false, now));
-        let state = &mut self.types[resource_type];
-        state.answer_due = false;
-        for name in names.iter().chain(&removed) {
-            state.to_answer.remove(name);
-        }
-        if whole {
-            state.held.rebase(set, kept);
-        } else {
-            for name in names {
-                let version = set.get(name.as_str()).map(Resource::version);
-                state.held.set(name, version);
-            }
-        }
+        let response = (!resources.is_empty()).then(|| self.send(resource_type, set, resources, &[], now));
+        self.types[resource_type].answer_due = false;
+        self.now_held(resource_type, set, &names, &removed, if whole { Some(kept) } else { None });
         response
     }
 
@@ -428,7 +576,6 @@ impl Session {
         set: &Arc<ResourceSet>,
         resources: Vec<&Resource>,
         removed: &[ResourceName],
-        adds: bool,
         now: Instant,
     ) -> Response {
         const NAMES_REMEMBERED: usize = 8;
@@ -437,26 +584,62 @@ impl Session {
         let names = resources.iter().map(|resource| resource.name()).take(NAMES_REMEMBERED).cloned().collect();
         let count = resources.len();
         let version = set.version();
-        let content = Content { dialect: self.dialect, resource_type, version, resources, removed: removed.to_vec() };
+        let held = &self.types[resource_type].held;
+        let adds = resources.iter().any(|resource| held.version(resource.name().as_str()).is_none());
+        let content = Content {
+            dialect: self.dialect,
+            resource_type,
+            version,
+            resources,
+            removed: removed.to_vec(),
+            identity: &self.shared.identity,
+        };
         let body = self.shared.body(body_key(&content), || content.encode());
         let state = &mut self.types[resource_type];
         state.answer_due = false;
         state.answered = true;
-        // What was never answered in time is history.
-        state.in_flight.retain(|sent| now < sent.since + WARMING);
-        state.in_flight.push_back(InFlight { nonce: self.last_nonce, since: now, names, adds });
+        state.holds_some = true;
+        state.in_flight.push(Sent { nonce: self.last_nonce, since: now, names, adds });
         Response { resource_type, body, nonce_field: message::nonce_field(&nonce), nonce, resources: count }
     }
 
-    /// A cluster that was sent warms until its endpoints come again. An assignment is called as its cluster is.
-    fn endpoints_follow(&mut self, resource_type: ResourceType, names: &[ResourceName]) {
-        if resource_type == ResourceType::Cluster {
-            let endpoints = &mut self.types[ResourceType::Endpoints];
-            let watched = names.iter().filter(|name| endpoints.subscription.covers(name.as_str()));
-            let watched: Vec<ResourceName> = watched.cloned().collect();
-            endpoints.to_answer.extend(watched);
+    /// A cluster that was sent warms until its endpoints come again. An assignment is called as its cluster is. After
+    /// the first answer of a stream all are sent again: clusters may be warming since an earlier stream.
+    fn endpoints_follow(&mut self, resource_type: ResourceType, names: &[ResourceName], first: bool) {
+        if resource_type != ResourceType::Cluster {
+            return;
+        }
+        if first {
+            self.all_endpoints_follow();
+        }
+        let Some(target) = &self.target else { return };
+        let assignments = target.set(ResourceType::Endpoints);
+        let endpoints = &mut self.types[ResourceType::Endpoints];
+        for name in names.iter().filter(|name| endpoints.subscription.covers(name.as_str())) {
+            if assignments.get(name.as_str()).is_some() {
+                endpoints.to_answer.insert(name.clone());
+            }
         }
     }
+
+    fn all_endpoints_follow(&mut self) {
+        let Some(target) = &self.target else { return };
+        let assignments = target.set(ResourceType::Endpoints);
+        let endpoints = &mut self.types[ResourceType::Endpoints];
+        if endpoints.answered {
+            let names = endpoints.subscription.names().iter();
+            endpoints.to_answer.extend(names.filter(|name| assignments.get(name.as_str()).is_some()).cloned());
+        }
+    }
+}
+
+/// What removals wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// An answer, at the latest until then.
+    Until(Instant),
+    /// Responses that have to go first, and wait themselves.
+    ForOthers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -468,15 +651,6 @@ enum Removals {
 }
 
 impl TypeState {
-    /// A client that has exactly this set is sent nothing: equal versions mean equal bytes, on every replica.
-    fn check_claim(&mut self, set: &Arc<ResourceSet>) {
-        if self.claimed.take() == Some(set.version()) {
-            self.held.rebase(set, []);
-            self.answer_due = false;
-            self.answered = true;
-        }
-    }
-
     /// What a client brings from an earlier stream counts where it is the whole state. Endpoints and routes are sent
     /// again in full: Envoy has been seen to report a version and not to have the endpoints.
     fn remember_initial(&mut self, resource_type: ResourceType, versions: BTreeMap<String, String>) {
@@ -495,21 +669,36 @@ impl Pending {
     }
 }
 
-/// Cuts the list where a response would get too large. Returns whether nothing was cut.
-fn split(names: &mut Vec<ResourceName>, set: &ResourceSet, resource_type: ResourceType) -> bool {
+/// Cuts the lists where a response would get too large. Returns whether nothing was cut.
+fn split(
+    names: &mut Vec<ResourceName>,
+    removed: &mut Vec<ResourceName>,
+    set: &ResourceSet,
+    resource_type: ResourceType,
+    largest: usize,
+) -> bool {
     let most = match resource_type {
         // With several RouteConfigurations in a response, a bad one also stops some of the good.
         ResourceType::Route => 1,
-        ResourceType::Cluster | ResourceType::Endpoints | ResourceType::Listener => usize::MAX,
+        ResourceType::Cluster | ResourceType::Endpoints | ResourceType::Secret | ResourceType::Listener => usize::MAX,
     };
     let mut size = 0;
-    let fits = names.iter().take(most).take_while(|name| {
-        size += set.get(name.as_str()).map_or(0, |resource| resource.delta_entry().len());
-        size <= LARGEST_RESPONSE
-    });
-    let keep = fits.count().max(1);
-    let whole = keep >= names.len();
-    names.truncate(keep);
+    let mut fits = |length: usize| {
+        size += length;
+        size <= largest
+    };
+    let length = |name: &ResourceName| set.get(name.as_str()).map_or(0, |resource| resource.delta_entry().len());
+    let keep = names.iter().take(most).take_while(|name| fits(length(name))).count().max(1);
+    if keep < names.len() {
+        names.truncate(keep);
+        // Removals come last.
+        removed.clear();
+        return false;
+    }
+    let keep = removed.iter().take_while(|name| fits(name.as_str().len() + 8)).count();
+    let keep = if names.is_empty() { keep.max(1) } else { keep };
+    let whole = keep >= removed.len();
+    removed.truncate(keep);
     whole
 }
 
@@ -525,21 +714,19 @@ fn with_kept(set: &Arc<ResourceSet>, held: &ResourceSet, kept: &[ResourceName]) 
     Arc::new(with_kept)
 }
 
-/// Versions are hashes of contents, so their sum stands for the contents.
+/// Versions are hashes of contents, so a hash of names and versions stands for both.
 fn body_key(content: &Content<'_>) -> BodyKey {
-    let Content { dialect, resource_type, version, resources, removed } = content;
-    let sum = resources
-        .iter()
-        .fold(version.as_u128(), |sum, resource| sum.rotate_left(1).wrapping_add(resource.version().as_u128()));
+    let Content { dialect, resource_type, version, resources, removed, identity: _ } = content;
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for resource in resources {
+        hasher.update(resource.name().as_str().as_bytes());
+        hasher.update(&resource.version().as_u128().to_le_bytes());
+    }
     for name in removed {
         hasher.update(name.as_str().as_bytes());
-        hasher.update(&[0]);
+        hasher.update(&[0xff]);
     }
+    hasher.update(&(resources.len() as u64).to_le_bytes());
     hasher.update(&[*dialect as u8, *resource_type as u8]);
-    BodyKey(sum, hasher.digest() ^ resources.len() as u64)
-}
-
-fn nonce_text(nonce: u64) -> String {
-    format!("{nonce:x}")
+    BodyKey(version.as_u128(), hasher.digest128())
 }

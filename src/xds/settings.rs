@@ -1,6 +1,6 @@
 //! How connections and streams are treated: every limit and every duration of the server, in one place.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 /// How connections and streams are treated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct Settings {
     pub admission: Admission,
     /// How long all streams may take to end when the server does. Default 7 s.
     pub drain: Duration,
+    /// What each response says of its server, so that "which replica said that" can be answered: Envoy shows it among its
+    /// stats. Default: the build and the host's name.
+    pub identity: String,
 }
 
 /// How streams are let in: those that begin wait for each other, those that are served never do.
@@ -56,6 +59,7 @@ impl Default for Settings {
             streams_per_connection: 10_000,
             admission: Admission::default(),
             drain: Duration::from_secs(7),
+            identity: identity(),
         }
     }
 }
@@ -63,5 +67,13 @@ impl Default for Settings {
 impl Default for Admission {
     fn default() -> Self {
         Self { at_once: 256, wait: Duration::from_secs(10), turn: Duration::from_secs(2) }
+    }
+}
+
+fn identity() -> String {
+    let build = concat!("chancery/", env!("CARGO_PKG_VERSION"));
+    match fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(host) => format!("{build} {}", host.trim()),
+        Err(_) => build.to_owned(),
     }
 }

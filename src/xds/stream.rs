@@ -25,9 +25,9 @@ use super::{
     clients::Registration,
     link::{Farewell, Link, Wish},
     metrics::Metrics,
-    node,
+    node::{self, Fingerprint},
     request::{Incoming, understood},
-    session::{Response, Session, Verdict},
+    session::{Oddity, Response, Session, Verdict},
 };
 use crate::{
     model::{Grouping, Proxy, Role},
@@ -121,17 +121,19 @@ impl Stream {
 
     async fn serve(&mut self, begun: Begun) -> Result<(), End> {
         let Begun { first, mut requests, turn } = begun;
+        let node = Fingerprint::of(&first.node);
         let proxy = node::proxy(first.node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
         if proxy.role == Role::Gateway {
             tracing::warn!(node = &*proxy.id, "role `gateway` is served as a sidecar for now");
         }
-        let mut place = Place::find(&self.publish, proxy, &self.clients, self.session.dialect())?;
+        let mut place = Place::find(&self.publish, proxy, node, &self.clients, self.session.dialect())?;
         tracing::debug!(node = &*place.proxy.id, workload = &*place.proxy.workload, "stream began");
         self.take_snapshot(&mut place.snapshots);
         self.take(first, &place)?;
         let mut blocked = self.respond(&place);
         drop(turn);
         loop {
+            self.report(&place);
             let stalled_at = Instant::now() + self.settings.stalled;
             let deadline = self.session.deadline().map(Instant::from_std);
             let event = tokio::select! {
@@ -146,7 +148,12 @@ impl Stream {
                 () = sleep_until(deadline.unwrap_or(stalled_at)), if deadline.is_some() && !blocked => Event::Again,
             };
             match event {
-                Event::Request(Some(request)) => self.take(request, &place)?,
+                Event::Request(Some(request)) => {
+                    if place.says_something_else(&request.node) {
+                        self.renode(&request.node, &mut place)?;
+                    }
+                    self.take(request, &place)?;
+                }
                 Event::Snapshot => self.take_snapshot(&mut place.snapshots),
                 Event::Grouping => {
                     place.regroup(&self.publish);
@@ -164,6 +171,42 @@ impl Stream {
     fn take_snapshot(&mut self, snapshots: &mut SnapshotWatch) {
         if let Some(snapshot) = snapshots.borrow_and_update().clone() {
             self.session.set_target(snapshot);
+        }
+    }
+
+    /// A node is repeated unchanged or left out, says the protocol; Envoy sends another one when what it says of itself
+    /// has changed. What it is served is found anew.
+    fn renode(&mut self, node: &Bytes, place: &mut Place) -> Result<(), Status> {
+        let proxy = node::proxy(node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if proxy.id != place.proxy.id {
+            return Err(Status::invalid_argument(format!(
+                "this stream is node `{}`; `{}` needs one of its own",
+                place.proxy.id, proxy.id
+            )));
+        }
+        place.node = Fingerprint::of(node);
+        if proxy != place.proxy {
+            place.registration =
+                self.clients.register(proxy.clone(), self.session.dialect(), place.registration.group());
+            place.proxy = proxy;
+            place.regroup(&self.publish);
+            self.take_snapshot(&mut place.snapshots);
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, place: &Place) {
+        match self.session.take_oddity() {
+            // A stream of endpoints alone is what a per-type service is for.
+            Some(Oddity::EndpointsWithoutClusters) if self.only.is_none() => {
+                self.metrics.without_clusters.inc();
+                tracing::warn!(
+                    node = &*place.proxy.id,
+                    "asks for endpoints and not for clusters: it will not hear of clusters that are new or changed; \
+                     Envoy has been seen to do so after it rejected a cluster, until it is restarted"
+                );
+            }
+            Some(Oddity::EndpointsWithoutClusters) | None => {}
         }
     }
 
@@ -221,6 +264,8 @@ impl Stream {
 /// Where a stream belongs.
 struct Place {
     proxy: Proxy,
+    /// Of the node that the client last said it is.
+    node: Fingerprint,
     registration: Registration,
     grouping: watch::Receiver<Option<Arc<Grouping>>>,
     snapshots: SnapshotWatch,
@@ -231,6 +276,7 @@ impl Place {
     fn find(
         publish: &Publish,
         proxy: Proxy,
+        node: Fingerprint,
         clients: &Arc<super::Clients>,
         dialect: super::session::Dialect,
     ) -> Result<Self, Status> {
@@ -239,7 +285,11 @@ impl Place {
         let group = present.group_of(&proxy);
         let snapshots = publish.subscribe(&group);
         let registration = clients.register(proxy.clone(), dialect, group);
-        Ok(Self { proxy, registration, grouping, snapshots })
+        Ok(Self { proxy, node, registration, grouping, snapshots })
+    }
+
+    fn says_something_else(&self, node: &Bytes) -> bool {
+        !node.is_empty() && Fingerprint::of(node) != self.node
     }
 
     fn regroup(&mut self, publish: &Publish) {

@@ -16,7 +16,6 @@ pub struct Subscription {
     wildcard: bool,
     /// Whether a name, `*` included, was ever given: from then on an empty list means nothing.
     named_ever: bool,
-    /// Whether the wildcard came from an empty request. It ends with `*` being unsubscribed from, in delta.
     names: Names,
 }
 
@@ -112,7 +111,10 @@ impl Subscription {
         self.named_ever |= !list.is_empty();
         let empty_means_all = !self.named_ever && has_legacy_wildcard(resource_type);
         self.wildcard = list.iter().any(|name| name == WILDCARD) || empty_means_all;
-        let is_same = list.len() == self.names.len() && list.iter().all(|name| self.names.contains(name.as_str()));
+        // What every acknowledgement repeats. A list that says a name twice is as long as one that says another.
+        let is_same = list.len() == self.names.len()
+            && list.iter().all(|name| self.names.contains(name.as_str()))
+            && (list.is_sorted_by(|a, b| a < b) || list.iter().collect::<BTreeSet<_>>().len() == list.len());
         if is_same {
             return Changed { wildcard_began: self.wildcard && !had_wildcard, ..Changed::default() };
         }
@@ -120,7 +122,8 @@ impl Subscription {
             list.iter().filter(|name| *name != WILDCARD).map(|name| ResourceName::new(name.as_str())).collect();
         let changed = Changed {
             to_answer: names.difference(&self.names).cloned().collect(),
-            dropped: self.names.difference(&names).cloned().collect(),
+            // Under the wildcard the client goes on holding them.
+            dropped: if self.wildcard { BTreeSet::new() } else { self.names.difference(&names).cloned().collect() },
             wildcard_began: self.wildcard && !had_wildcard,
         };
         self.names = Arc::new(names);
@@ -133,6 +136,6 @@ impl Subscription {
 fn has_legacy_wildcard(resource_type: ResourceType) -> bool {
     match resource_type {
         ResourceType::Cluster | ResourceType::Listener => true,
-        ResourceType::Endpoints | ResourceType::Route => false,
+        ResourceType::Endpoints | ResourceType::Secret | ResourceType::Route => false,
     }
 }

@@ -22,6 +22,7 @@ use prost::Message;
 
 pub const CDS: ResourceType = ResourceType::Cluster;
 pub const EDS: ResourceType = ResourceType::Endpoints;
+pub const SDS: ResourceType = ResourceType::Secret;
 pub const LDS: ResourceType = ResourceType::Listener;
 pub const RDS: ResourceType = ResourceType::Route;
 
@@ -33,9 +34,15 @@ pub fn resource(resource_type: ResourceType, name: &str, content: &str) -> Resou
 
 /// `a=1 b=2` for each type.
 pub fn snapshot(clusters: &str, endpoints: &str, listeners: &str, routes: &str) -> Arc<Snapshot> {
-    let texts = [clusters, endpoints, listeners, routes];
+    let text = |resource_type| match resource_type {
+        CDS => clusters,
+        EDS => endpoints,
+        SDS => "",
+        LDS => listeners,
+        RDS => routes,
+    };
     Arc::new(Snapshot::new(PerType::from_fn(|resource_type| {
-        let entries = texts[resource_type as usize].split_whitespace();
+        let entries = text(resource_type).split_whitespace();
         let set: ResourceSet = entries
             .map(|entry| {
                 let (name, content) = entry.split_once('=').unwrap();
@@ -58,7 +65,12 @@ pub struct Talk {
 
 impl Talk {
     pub fn new(dialect: Dialect) -> Self {
-        let session = Session::new(dialect, Arc::new(Shared::default()));
+        Self::sharing(dialect, &Arc::new(Shared::default()))
+    }
+
+    /// Beside other streams of one server.
+    pub fn sharing(dialect: Dialect, shared: &Arc<Shared>) -> Self {
+        let session = Session::new(dialect, shared.clone());
         Self { session, now: Instant::now(), dialect, last_nonce: BTreeMap::new(), version: BTreeMap::new() }
     }
 
@@ -72,6 +84,15 @@ impl Talk {
         let mut talk = Self::new(Dialect::Sotw);
         talk.target(target);
         talk
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Of the latest response of a type.
+    pub fn last_nonce(&self, resource_type: ResourceType) -> String {
+        self.last_nonce.get(&resource_type).cloned().unwrap_or_default()
     }
 
     pub fn target(&mut self, target: &Arc<Snapshot>) {
@@ -89,13 +110,13 @@ impl Talk {
 
     /// As `ask`, on the acknowledgement of the latest response.
     pub fn ack(&mut self, resource_type: ResourceType, names: &str) -> Verdict {
-        let nonce = self.last_nonce.get(&resource_type).cloned().unwrap_or_default();
+        let nonce = self.last_nonce(resource_type);
         self.request(resource_type, names, &nonce, None)
     }
 
     /// As `ask`, on the rejection of the latest response.
     pub fn nack(&mut self, resource_type: ResourceType, names: &str) -> Verdict {
-        let nonce = self.last_nonce.get(&resource_type).cloned().unwrap_or_default();
+        let nonce = self.last_nonce(resource_type);
         self.request(resource_type, names, &nonce, Some("no good"))
     }
 

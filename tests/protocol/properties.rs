@@ -150,16 +150,17 @@ impl Client {
 
     fn assert_holds(&self, contents: &[[u8; 4]; 4]) {
         for resource_type in TYPES {
-            let expected: BTreeMap<String, String> = contents[resource_type as usize]
-                .iter()
-                .enumerate()
-                .filter(|(_, value)| **value > 0)
-                .map(|(number, value)| (name(number), content(number, *value)))
-                .filter(|(name, _)| {
-                    resource_type.is_full_state()
-                        || self.wanted.get(&resource_type).is_some_and(|wanted| wanted.contains(name))
-                })
-                .collect();
+            let expected: BTreeMap<String, String> = contents
+                [TYPES.iter().position(|known| *known == resource_type).unwrap()]
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| **value > 0)
+            .map(|(number, value)| (name(number), content(number, *value)))
+            .filter(|(name, _)| {
+                resource_type.is_full_state()
+                    || self.wanted.get(&resource_type).is_some_and(|wanted| wanted.contains(name))
+            })
+            .collect();
             let mut held = self.held.get(&resource_type).cloned().unwrap_or_default();
             if self.dialect == Dialect::Sotw && !resource_type.is_full_state() {
                 // State of the world cannot say that these are gone; what led to them is.

@@ -1,0 +1,124 @@
+//! Responses of one type that are on their way: sent, and not yet answered.
+//!
+//! A client answers in the order in which it hears, or, after a pause, the latest alone (state of the world): an answer
+//! settles what was sent before it as well. Some answers never come, by right: Envoy says nothing to what it no longer
+//! subscribes to, and nothing to clusters while any of them warms. So nothing waits for an answer for ever: each wait
+//! has an instant at which it ends. What was not answered in time is remembered all the same, since a late answer may
+//! be a rejection that somebody has to hear of.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::model::ResourceName;
+
+/// How long routes and listeners wait for new clusters to be warm. Envoy gives a resource 15 s itself.
+const WARMING: Duration = Duration::from_secs(15);
+
+/// How long a response may stay unanswered before the next one goes all the same.
+const UNANSWERED: Duration = Duration::from_secs(5);
+
+/// How many responses are remembered until they are answered.
+const REMEMBERED: usize = 128;
+
+/// One response.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub nonce: u64,
+    pub since: Instant,
+    /// Some of the names it had.
+    pub names: Vec<ResourceName>,
+    /// Whether it had resources that the client did not hold before.
+    pub adds: bool,
+}
+
+/// All of one type, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct InFlight(VecDeque<Sent>);
+
+impl InFlight {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn push(&mut self, sent: Sent) {
+        if self.0.len() == REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back(sent);
+    }
+
+    /// The response with that nonce has been answered; with it all that were sent before.
+    pub fn settle(&mut self, nonce: &str) -> Option<Sent> {
+        let position = self.0.iter().position(|sent| nonce_text(sent.nonce) == nonce)?;
+        self.0.drain(..=position).next_back()
+    }
+
+    /// The client no longer subscribes to anything: there may be no answers.
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// `None` = fewer than `limit` are on their way; else when that will be so at the latest.
+    pub fn room_at(&self, limit: usize, now: Instant) -> Option<Instant> {
+        let position = self.0.len().checked_sub(limit)?;
+        self.0.get(position).map(|sent| sent.since + UNANSWERED).filter(|until| now < *until)
+    }
+
+    /// `None` = nothing new may be warming; else until when it is waited for at the latest.
+    pub fn warm_at(&self, now: Instant) -> Option<Instant> {
+        let latest = self.0.iter().rev().find(|sent| sent.adds)?;
+        Some(latest.since + WARMING).filter(|until| now < *until)
+    }
+}
+
+/// A nonce as it is written.
+pub(super) fn nonce_text(nonce: u64) -> String {
+    format!("{nonce:x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_flight(since: &[(Instant, bool)]) -> InFlight {
+        let mut in_flight = InFlight::default();
+        for (nonce, (since, adds)) in (1..).zip(since) {
+            in_flight.push(Sent { nonce, since: *since, names: Vec::new(), adds: *adds });
+        }
+        in_flight
+    }
+
+    #[test]
+    fn an_answer_settles_what_was_sent_before() {
+        let start = Instant::now();
+        let mut sent = in_flight(&[(start, false), (start, true), (start, false)]);
+        assert_eq!(sent.settle("2").map(|sent| sent.nonce), Some(2));
+        assert_eq!(sent.settle("1").map(|sent| sent.nonce), None, "that is history");
+        assert_eq!(sent.warm_at(start), None);
+        assert_eq!(sent.settle("3").map(|sent| sent.nonce), Some(3));
+        assert!(sent.is_empty());
+    }
+
+    #[test]
+    fn every_wait_ends() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let sent = in_flight(&[(start, true), (start + second, false)]);
+        assert_eq!(sent.room_at(1, start + second), Some(start + second * 6));
+        assert_eq!(sent.room_at(2, start + second), Some(start + second * 5));
+        assert_eq!(sent.room_at(2, start + second * 5), None);
+        assert_eq!(sent.room_at(3, start), None);
+        assert_eq!(sent.warm_at(start), Some(start + second * 15));
+        assert_eq!(sent.warm_at(start + second * 15), None);
+    }
+
+    #[test]
+    fn what_is_never_answered_takes_no_memory_without_bound() {
+        let start = Instant::now();
+        let sent = in_flight(&vec![(start, false); 1000]);
+        assert_eq!(sent.0.len(), REMEMBERED);
+        assert_eq!(sent.0.back().map(|sent| sent.nonce), Some(1000));
+    }
+}
