@@ -5,12 +5,13 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Outcome, node::NodeArgs, output};
-use crate::model::{LOCAL_CLUSTER, Locality, Proxy};
+use crate::model::{ClientKind, LOCAL_CLUSTER, Locality, Proxy};
 
 /// Print the bootstrap of a sidecar, or of a gRPC client
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chancery bootstrap --node orders-1 --service orders --locality eu/eu-1 \
-                        --xds 127.0.0.1:18000 > sidecar.yaml\n  envoy -c sidecar.yaml")]
+                        --xds 127.0.0.1:18000 > sidecar.yaml\n  envoy -c sidecar.yaml\n  chancery bootstrap --node shop-1 --service shop \
+                        --xds 127.0.0.1:18000 --grpc > xds.json\n  GRPC_XDS_BOOTSTRAP=xds.json ./shop")]
 pub struct Bootstrap {
     #[command(flatten)]
     node: NodeArgs,
@@ -23,9 +24,18 @@ pub struct Bootstrap {
     /// The port of Envoy's own admin interface on 127.0.0.1; 0 = any free one
     #[arg(long, value_name = "N", default_value_t = 15000)]
     admin_port: u16,
-    /// Print a gRPC client's bootstrap JSON instead of Envoy's
-    #[arg(long)]
-    grpc: bool,
+    /// For a gRPC client: the control plane speaks TLS, with a certificate that the system's authorities signed
+    #[arg(long, requires = "grpc")]
+    tls: bool,
+    /// For a gRPC client: the authorities that signed the control plane's certificate
+    #[arg(long, value_name = "FILE", requires = "grpc")]
+    tls_ca: Option<String>,
+    /// For a gRPC client: the certificate that it shows the control plane
+    #[arg(long, value_name = "FILE", requires_all = ["grpc", "tls_key"])]
+    tls_cert: Option<String>,
+    /// For a gRPC client: the key of that certificate
+    #[arg(long, value_name = "FILE", requires_all = ["grpc", "tls_cert"])]
+    tls_key: Option<String>,
     /// How to print it
     #[arg(short = 'o', long = "output", value_enum, default_value_t = output::Format::Yaml)]
     output: output::Format,
@@ -43,12 +53,38 @@ impl Bootstrap {
     pub fn run(self) -> Result<Outcome> {
         let proxy = self.node.proxy()?;
         let (host, port) = split_host_port(&self.xds)?;
-        if self.grpc {
-            output::value(output::Format::Json, &grpc_bootstrap(&proxy, &self.xds))?;
-        } else {
-            output::value(self.output, &envoy_bootstrap(&proxy, host, port, self.mode, self.admin_port))?;
+        match proxy.kind {
+            ClientKind::Grpc => output::value(output::Format::Json, &self.grpc_bootstrap(&proxy))?,
+            ClientKind::Envoy => {
+                output::value(self.output, &envoy_bootstrap(&proxy, host, port, self.mode, self.admin_port))?;
+            }
         }
         Ok(Outcome::Fine)
+    }
+
+    /// `locality` is always there: grpc-js refuses a bootstrap without one, an empty object suffices.
+    fn grpc_bootstrap(&self, proxy: &Proxy) -> Value {
+        json!({
+            "xds_servers": [{
+                "server_uri": self.xds,
+                "channel_creds": [self.grpc_credentials()],
+                "server_features": ["xds_v3"],
+            }],
+            "node": node(proxy),
+        })
+    }
+
+    /// With what the control plane is spoken to (gRPC's A65): a name in the bootstrap, never a fallback to plain text.
+    fn grpc_credentials(&self) -> Value {
+        let files = [
+            ("ca_certificate_file", &self.tls_ca),
+            ("certificate_file", &self.tls_cert),
+            ("private_key_file", &self.tls_key),
+        ];
+        let config: Value =
+            files.iter().filter_map(|(key, file)| Some(((*key).to_owned(), json!(file.as_ref()?)))).collect();
+        let has_files = config.as_object().is_some_and(|files| !files.is_empty());
+        if !self.tls && !has_files { json!({ "type": "insecure" }) } else { json!({ "type": "tls", "config": config }) }
     }
 }
 
@@ -148,16 +184,4 @@ fn locality_json(locality: &Locality) -> Value {
     let Locality { region, zone, subzone } = locality;
     let parts = [("region", region), ("zone", zone), ("sub_zone", subzone)];
     parts.into_iter().filter(|(_, part)| !part.is_empty()).map(|(key, part)| (key, Value::from(&**part))).collect()
-}
-
-/// `locality` is always there: grpc-js refuses a bootstrap without one, an empty object suffices.
-fn grpc_bootstrap(proxy: &Proxy, xds: &str) -> Value {
-    json!({
-        "xds_servers": [{
-            "server_uri": xds,
-            "channel_creds": [{ "type": "insecure" }],
-            "server_features": ["xds_v3"],
-        }],
-        "node": node(proxy),
-    })
 }

@@ -31,6 +31,9 @@ pub struct NodeArgs {
     /// (`node.metadata.LOCAL_CLUSTER`)
     #[arg(long, requires = "service")]
     zone_aware: bool,
+    /// It is a gRPC library without a proxy (`node.user_agent_name` begins with `grpc`)
+    #[arg(long, conflicts_with = "zone_aware")]
+    grpc: bool,
     /// The node as Envoy's JSON, for example from `/config_dump`; the other options win over what it says
     #[arg(long, value_name = "FILE")]
     node_json: Option<PathBuf>,
@@ -72,7 +75,7 @@ struct MetadataJson {
 impl NodeArgs {
     /// The proxy these options describe.
     pub fn proxy(&self) -> Result<Proxy> {
-        let Self { id, service, namespace, locality, labels, zone_aware, node_json } = self;
+        let Self { id, service, namespace, locality, labels, zone_aware, grpc, node_json } = self;
         let json = match node_json {
             None => NodeJson::default(),
             Some(path) => {
@@ -102,7 +105,7 @@ impl NodeArgs {
                 None => Locality::new(&json.locality.region, &json.locality.zone, &json.locality.sub_zone),
             },
             local_cluster: *zone_aware || json.metadata.local_cluster == LOCAL_CLUSTER,
-            kind: ClientKind::of_user_agent(&json.user_agent_name),
+            kind: if *grpc { ClientKind::Grpc } else { ClientKind::of_user_agent(&json.user_agent_name) },
             role: Role::of_metadata(&json.metadata.role),
         })
     }

@@ -1,4 +1,4 @@
-//! What one group is served: its units, and the resources that are made of all of them together.
+//! What one group of sidecars is served: its units, and the resources that are made of all of them together.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     model::{
-        CatalogEntry, ClientKind, LOCAL_CLUSTER, NodeGroup, OutboundTraffic, ResourceName, ServiceName, ServicePolicy,
+        CatalogEntry, LOCAL_CLUSTER, NodeGroup, OutboundTraffic, ResourceName, ServiceName, ServicePolicy,
         policy::LocalityRouting,
     },
     resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
@@ -100,19 +100,6 @@ impl Group {
     }
 
     pub fn compile(
-        &mut self,
-        memo: &mut Memo,
-        input: &Input,
-        addresses: Arc<BTreeMap<ServiceName, Ipv4Addr>>,
-    ) -> Compiled {
-        match self.facts.kind {
-            ClientKind::Envoy => self.compile_for_envoy(memo, input, addresses),
-            // Resources for gRPC clients are of another make; until there are some, they get none.
-            ClientKind::Grpc => Compiled::default(),
-        }
-    }
-
-    fn compile_for_envoy(
         &mut self,
         memo: &mut Memo,
         input: &Input,
@@ -292,7 +279,7 @@ impl Group {
         memo: &mut Memo,
     ) -> Units {
         let needs_dns = entry.endpoints.needs_dns();
-        let arranged = Arranged { endpoints: entry.endpoints.clone(), client: self.vantage(policy) };
+        let arranged = Arranged { endpoints: entry.endpoints.clone(), client: vantage(&self.facts, policy) };
         let definition = memo.definition(DefinitionInput {
             service: entry.service.clone(),
             policy: policy.clone(),
@@ -308,17 +295,6 @@ impl Group {
             memo.assignments(AssignmentsInput { service: entry.service.clone(), policy: policy.clone(), arranged })
         });
         Units { definition, assignments, presence }
-    }
-
-    /// What of the client a service's policy reads.
-    fn vantage(&self, policy: &ServicePolicy) -> Vantage {
-        let routings = || policy.effective.values().map(|policy| &policy.locality);
-        let reads_locality = routings().any(LocalityRouting::reads_client_locality);
-        let label = |key: &Arc<str>| Some((key.clone(), self.facts.labels.get(key)?.clone()));
-        Vantage {
-            locality: self.facts.locality.clone().filter(|_| reads_locality),
-            labels: routings().flat_map(LocalityRouting::compared_labels).filter_map(label).collect(),
-        }
     }
 
     /// The routes of the HTTP listener: every virtual host, and an answer for authorities that nobody has. A domain
@@ -398,14 +374,25 @@ impl Group {
     }
 }
 
-fn insert(sets: &mut PerType<Arc<ResourceSet>>, resource_type: ResourceType, resource: Resource) {
+/// What of the client a service's policy reads.
+pub(super) fn vantage(facts: &NodeGroup, policy: &ServicePolicy) -> Vantage {
+    let routings = || policy.effective.values().map(|policy| &policy.locality);
+    let reads_locality = routings().any(LocalityRouting::reads_client_locality);
+    let label = |key: &Arc<str>| Some((key.clone(), facts.labels.get(key)?.clone()));
+    Vantage {
+        locality: facts.locality.clone().filter(|_| reads_locality),
+        labels: routings().flat_map(LocalityRouting::compared_labels).filter_map(label).collect(),
+    }
+}
+
+pub(super) fn insert(sets: &mut PerType<Arc<ResourceSet>>, resource_type: ResourceType, resource: Resource) {
     if sets[resource_type].get(resource.name().as_str()) != Some(&resource) {
         Arc::make_mut(&mut sets[resource_type]).insert(resource);
     }
 }
 
 /// Takes out what only the old list has, puts in what the new one has.
-fn swap(
+pub(super) fn swap(
     sets: &mut PerType<Arc<ResourceSet>>,
     resource_type: ResourceType,
     before: Option<&[Resource]>,

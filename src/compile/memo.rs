@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Work,
+    Work, grpc,
     unit::{Assignments, AssignmentsInput, Definition, DefinitionInput},
 };
 use crate::model::ServiceName;
@@ -18,6 +18,8 @@ use crate::model::ServiceName;
 pub(super) struct Memo {
     definitions: Forms<DefinitionInput, Definition>,
     assignments: Forms<AssignmentsInput, Assignments>,
+    grpc_definitions: Forms<grpc::DefinitionInput, grpc::Definition>,
+    grpc_assignments: Forms<AssignmentsInput, grpc::Assignments>,
     pub work: Work,
 }
 
@@ -32,10 +34,22 @@ impl Memo {
         self.assignments.get_or_compile(name, input, Assignments::compile, |unit| unit.resources(), &mut self.work)
     }
 
+    pub fn grpc_definition(&mut self, input: grpc::DefinitionInput) -> Arc<grpc::Definition> {
+        let (name, forms) = (input.service.name.clone(), &mut self.grpc_definitions);
+        forms.get_or_compile(name, input, grpc::Definition::compile, |unit| unit.resources(), &mut self.work)
+    }
+
+    pub fn grpc_assignments(&mut self, input: AssignmentsInput) -> Arc<grpc::Assignments> {
+        let (name, forms) = (input.service.name.clone(), &mut self.grpc_assignments);
+        forms.get_or_compile(name, input, grpc::Assignments::compile, |unit| unit.resources(), &mut self.work)
+    }
+
     /// Forgets the forms of a service that nobody holds any more.
     pub fn forget_unused(&mut self, name: &ServiceName) {
         self.definitions.forget_unused(name);
         self.assignments.forget_unused(name);
+        self.grpc_definitions.forget_unused(name);
+        self.grpc_assignments.forget_unused(name);
     }
 }
 

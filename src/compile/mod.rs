@@ -6,6 +6,8 @@
 //!            └ endpoints ─── assignments                        ┘
 //! ```
 //!
+//! gRPC clients without a proxy are served resources of another make from the same input (`grpc`).
+//!
 //! A service is two units: what follows from its definition and policy, and what follows from its endpoints, which
 //! change all day. A unit is compiled once for all groups to which it looks the same, its resources are encoded once,
 //! and a change recompiles the units it touches and nothing else; the counts are in [`Work`].
@@ -16,6 +18,7 @@ mod addresses;
 mod cluster;
 mod endpoints;
 mod group;
+mod grpc;
 mod listener;
 mod memo;
 mod patch;
@@ -30,6 +33,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 use imbl::OrdMap;
 
 pub use addresses::own_addresses;
+pub use grpc::Lacking;
 pub use patch::Tried;
 
 use self::{
@@ -42,7 +46,8 @@ use self::{
 };
 use crate::{
     model::{
-        Catalog, ClusterName, MeshSettings, NodeGroup, ResourceName, ServiceName, ServicePolicy, policy::PatchOperation,
+        Catalog, ClientKind, ClusterName, MeshSettings, NodeGroup, ResourceName, ServiceName, ServicePolicy,
+        policy::PatchOperation,
     },
     resources::Snapshot,
 };
@@ -93,6 +98,15 @@ pub enum Problem {
         /// Where the policy has no effect.
         cluster: ClusterName,
     },
+    /// A name that two services would have among gRPC clients: it leads to the first by name.
+    NameTaken {
+        /// The service that does not have it.
+        service: ServiceName,
+        /// The name.
+        name: ResourceName,
+    },
+    /// A policy asks for something that gRPC clients do not do, so that calls fail or go elsewhere.
+    NotForGrpc(Lacking),
 }
 
 impl fmt::Display for Problem {
@@ -112,6 +126,12 @@ impl fmt::Display for Problem {
                 "`zoneAwareLbSetting` has no effect on {cluster} for proxies that do not know their own zone's share: \
                  start them with what `chancery bootstrap --zone-aware` prints"
             ),
+            Self::NameTaken { service, name } => write!(
+                f,
+                "`{name}` does not lead to {service} for gRPC clients: a service before it by name has that name too; \
+                 rename one"
+            ),
+            Self::NotForGrpc(lacking) => lacking.fmt(f),
         }
     }
 }
@@ -130,15 +150,43 @@ pub struct Work {
 pub struct Compiler {
     memo: Memo,
     addresses: Addresses,
-    groups: BTreeMap<NodeGroup, Group>,
+    groups: BTreeMap<NodeGroup, AnyGroup>,
+}
+
+/// A group of either kind of client.
+#[derive(Debug)]
+enum AnyGroup {
+    Sidecars(Box<Group>),
+    Grpc(Box<grpc::Group>),
+}
+
+impl AnyGroup {
+    fn new(facts: &NodeGroup) -> Self {
+        match facts.kind {
+            ClientKind::Envoy => Self::Sidecars(Box::new(Group::new(facts))),
+            ClientKind::Grpc => Self::Grpc(Box::new(grpc::Group::new(facts))),
+        }
+    }
 }
 
 impl Compiler {
     /// What a group is served, worked out against what it was served before.
     pub fn compile(&mut self, group: &NodeGroup, input: &Input) -> Compiled {
         let Self { memo, addresses, groups } = self;
-        let addresses = addresses.of(&input.catalog, &input.mesh.addresses);
-        groups.entry(group.clone()).or_insert_with(|| Group::new(group)).compile(memo, input, addresses)
+        match groups.entry(group.clone()).or_insert_with(|| AnyGroup::new(group)) {
+            AnyGroup::Sidecars(group) => {
+                group.compile(memo, input, addresses.of(&input.catalog, &input.mesh.addresses))
+            }
+            AnyGroup::Grpc(group) => group.compile(memo, input),
+        }
+    }
+
+    /// What policies ask for of a service and a group that was compiled does not do: of sidecars nothing.
+    pub fn lacking(&self, group: &NodeGroup, service: &ServiceName) -> Vec<Lacking> {
+        match self.groups.get(group) {
+            Some(AnyGroup::Grpc(group)) => group.lacking(service).cloned().collect(),
+            Some(AnyGroup::Sidecars(_)) | None => Vec::new(),
+        }
     }
 
     /// What became of each patch of each service.

@@ -183,7 +183,7 @@ impl Assignments {
 }
 
 /// What changes in the resources of a cluster's name.
-fn patches<'a>(policy: &'a ServicePolicy, name: &ClusterName) -> Patches<'a> {
+pub(super) fn patches<'a>(policy: &'a ServicePolicy, name: &ClusterName) -> Patches<'a> {
     let ClusterName { service: _, port, subset } = name;
     let key = PolicyKey { port: *port, subset: subset.clone() };
     Patches::new(policy.patches.get(&key), name.to_string())
@@ -194,7 +194,7 @@ fn is_zone_aware(policy: &EffectivePolicy) -> bool {
 }
 
 /// Every port, alone and with each subset.
-fn targets<'a>(
+pub(super) fn targets<'a>(
     service: &'a Service,
     policy: &'a ServicePolicy,
 ) -> impl Iterator<Item = (&'a Port, Option<&'a SubsetName>, &'a EffectivePolicy)> {
@@ -206,7 +206,7 @@ fn targets<'a>(
     })
 }
 
-fn cluster_name(service: &Service, port: &Port, subset: Option<&SubsetName>) -> ClusterName {
+pub(super) fn cluster_name(service: &Service, port: &Port, subset: Option<&SubsetName>) -> ClusterName {
     ClusterName { service: service.name.clone(), port: port.number, subset: subset.cloned() }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use imbl::OrdMap;
 
 use crate::{
-    compile::{Compiled, Compiler, Input},
+    compile::{Compiled, Compiler, Input, Lacking},
     diagnostic::Diagnostic,
     model::{Catalog, ClientView, Grouping, MeshSettings, NodeGroup, Service, ServiceName, ServicePolicy},
     policy::{self, PolicySet, lint},
@@ -111,6 +111,12 @@ impl World {
             outbound_patches: self.policies.outbound_patches(&group.view),
         };
         self.compiler.compile(group, &input)
+    }
+
+    /// What policies ask for of a service and a group's clients do not do.
+    pub fn lacking(&mut self, group: &NodeGroup, service: &ServiceName) -> Vec<Lacking> {
+        self.compile(group);
+        self.compiler.lacking(group, service)
     }
 
     /// Contradictions between documents, and with discovery, that arose only because of the services there are: reported,

@@ -14,7 +14,9 @@ mod subset_selection;
 mod transport_socket;
 mod weighted_round_robin;
 
-pub(super) use self::passthrough::compile as passthrough;
+pub(super) use self::{
+    passthrough::compile as passthrough, weighted_round_robin::endpoint_picking as weighted_round_robin_policy,
+};
 
 use super::{
     endpoints::assignment,

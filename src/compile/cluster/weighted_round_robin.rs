@@ -7,7 +7,7 @@ use crate::{
         self, Any,
         envoy::{
             config::{
-                cluster::v3::{LoadBalancingPolicy, load_balancing_policy},
+                cluster::v3::{LoadBalancingPolicy, load_balancing_policy::Policy},
                 core::v3::TypedExtensionConfig,
             },
             extensions::load_balancing_policies::{
@@ -21,6 +21,18 @@ use crate::{
 
 /// Where localities have weights, a locality is picked first.
 pub(super) fn compile(weighted: &WeightedRoundRobin, by_locality: bool) -> LoadBalancingPolicy {
+    let endpoints = LoadBalancingPolicy { policies: vec![endpoint_picking(weighted)] };
+    if !by_locality {
+        return endpoints;
+    }
+    let localities = WrrLocality { endpoint_picking_policy: Some(endpoints) };
+    LoadBalancingPolicy {
+        policies: vec![policy("envoy.load_balancing_policies.wrr_locality", proto::any(&localities))],
+    }
+}
+
+/// The algorithm by itself.
+pub(in crate::compile) fn endpoint_picking(weighted: &WeightedRoundRobin) -> Policy {
     let WeightedRoundRobin {
         blackout_period,
         weight_expiration_period,
@@ -46,12 +58,7 @@ pub(super) fn compile(weighted: &WeightedRoundRobin, by_locality: bool) -> LoadB
         slow_start_config: slow_start.as_ref().map(slow_start_config),
         ..Default::default()
     };
-    let endpoints = policy("envoy.load_balancing_policies.client_side_weighted_round_robin", proto::any(&endpoints));
-    if !by_locality {
-        return endpoints;
-    }
-    let localities = WrrLocality { endpoint_picking_policy: Some(endpoints) };
-    policy("envoy.load_balancing_policies.wrr_locality", proto::any(&localities))
+    policy("envoy.load_balancing_policies.client_side_weighted_round_robin", proto::any(&endpoints))
 }
 
 fn slow_start_config(slow_start: &SlowStart) -> SlowStartConfig {
@@ -63,8 +70,7 @@ fn slow_start_config(slow_start: &SlowStart) -> SlowStartConfig {
     }
 }
 
-fn policy(name: &str, config: Any) -> LoadBalancingPolicy {
+fn policy(name: &str, config: Any) -> Policy {
     let extension = TypedExtensionConfig { name: name.into(), typed_config: Some(config) };
-    let policy = load_balancing_policy::Policy { typed_extension_config: Some(extension) };
-    LoadBalancingPolicy { policies: vec![policy] }
+    Policy { typed_extension_config: Some(extension) }
 }

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-pub(super) fn compile(fault: &Fault) -> Any {
+pub(in crate::compile) fn compile(fault: &Fault) -> Any {
     let Fault { delay, abort } = fault;
     proto::any(&HttpFault {
         delay: delay.as_ref().map(|FaultDelay { duration: length, percent }| DelayConfig {

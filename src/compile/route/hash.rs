@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-pub(super) fn compile(key: &HashKey) -> HashPolicy {
+pub(in crate::compile) fn compile(key: &HashKey) -> HashPolicy {
     let specifier = match key {
         HashKey::Header(name) => PolicySpecifier::Header(Header { header_name: name.to_string(), regex_rewrite: None }),
         HashKey::Cookie { name, ttl, path, attributes } => PolicySpecifier::Cookie(Cookie {

@@ -63,7 +63,7 @@ pub(super) fn string(text: &TextMatch) -> StringMatcher {
     StringMatcher { match_pattern: Some(pattern), ignore_case: false }
 }
 
-pub(super) fn regex(pattern: &str) -> RegexMatcher {
+pub(in crate::compile) fn regex(pattern: &str) -> RegexMatcher {
     RegexMatcher { regex: pattern.to_owned(), ..Default::default() }
 }
 

@@ -1,7 +1,7 @@
 //! Virtual hosts and routes: which names lead to a service, and what applies to a request on the way.
 
 mod cors;
-mod fault;
+pub(super) mod fault;
 mod hash;
 mod headers;
 mod matching;
@@ -14,6 +14,8 @@ mod subset_headers;
 mod tunnel;
 
 pub(super) use self::{
+    hash::compile as hash_policy,
+    matching::regex,
     outside::{PASSTHROUGH, virtual_host as unknown_host},
     tunnel::loopback_cluster,
 };
@@ -140,7 +142,7 @@ fn routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped, rout
 }
 
 /// The documents' names under `chancery`. Names alone: a line number would change bytes for nothing.
-fn provenance(documents: &[Arc<str>]) -> Option<Metadata> {
+pub(super) fn provenance(documents: &[Arc<str>]) -> Option<Metadata> {
     let text = |text: &Arc<str>| Value { kind: Some(Kind::StringValue(text.to_string())) };
     let list = Value { kind: Some(Kind::ListValue(ListValue { values: documents.iter().map(text).collect() })) };
     let filter_metadata =
