@@ -1,4 +1,4 @@
-//! A real Envoy that keeps clients with their endpoints: by the cookie it set, while the endpoint drains, and no longer
+//! A real Envoy that keeps clients with their endpoints, as a policy or a Gateway route asks: by the cookie it set, while the endpoint drains, and no longer
 //! than there is such an endpoint; and no listener changes when a policy begins to ask for it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
 
@@ -104,4 +104,76 @@ async fn a_client_stays_with_its_endpoint() {
     })
     .await;
     assert_eq!(ask(&envoy, None).await.0, 200);
+}
+
+const ROUTE: &str = r#"apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: carts, namespace: shop }
+spec:
+  parentRefs: [ { group: "", kind: Service, name: carts } ]
+  rules:
+    - backendRefs: [ { name: carts, port: 80 } ]
+    - matches: [ { path: { value: /cart } } ]
+      sessionPersistence: { sessionName: cart, absoluteTimeout: 1h, cookieConfig: { lifetimeType: Permanent } }
+      backendRefs: [ { name: carts, port: 80 } ]
+    - matches: [ { path: { value: /checkout } } ]
+      sessionPersistence: {}
+      backendRefs: [ { name: carts, port: 80 } ]
+    - matches: [ { path: { value: /api } } ]
+      sessionPersistence: { sessionName: X-Session, type: Header }
+      backendRefs: [ { name: carts, port: 80 } ]
+"#;
+
+/// What answered a request to a path, with its cookie and the header of its session.
+async fn ask_path(envoy: &Envoy, path: &str, headers: &str) -> (String, Option<String>, Option<String>) {
+    let mut connection = Connection::open(&envoy.proxy()).await.unwrap();
+    let answer = connection.get(&format!("http://carts{path}"), "carts", headers).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let header = |name: &str| connection.headers.get(name).cloned();
+    (answer.body, header("set-cookie"), header("x-session"))
+}
+
+/// Whether each of some requests, which are balanced from one to the next, meets the same endpoint.
+async fn stays(envoy: &Envoy, path: &str, headers: &str) -> Option<String> {
+    let (first, ..) = ask_path(envoy, path, headers).await;
+    for _ in 0..8 {
+        if ask_path(envoy, path, headers).await.0 != first {
+            return None;
+        }
+    }
+    Some(first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_a_gateway_route_keeps_its_clients_and_no_others() {
+    let port = free_port();
+    let instances = Instance::start_many(&["one", "two", "three"]).await;
+    let healthy: Vec<_> = instances.iter().map(|instance| (instance, "healthy")).collect();
+    let services = services(&healthy).replace("    ports:", "    hosts: [ carts.shop.svc.cluster.local ]\n    ports:");
+    let plane = ControlPlane::start(&services, &format!("{}---\n{ROUTE}", policy("")), port).await;
+    let envoy = Envoy::start(&plane, Dialect::Delta, port, &["--node", "caller-1"]).await;
+
+    // A rule without sessions has none.
+    assert_eq!(ask_path(&envoy, "/", "").await.1, None);
+    assert_eq!(stays(&envoy, "/", "").await, None);
+
+    let (at, set, _) = ask_path(&envoy, "/cart", "").await;
+    let set = set.expect("the answer begins a session");
+    assert!(set.starts_with("cart=") && set.contains("Max-Age=3600") && set.contains("Path=/cart"), "{set}");
+    let cookie = format!("cookie: {}\r\n", set.split(';').next().unwrap());
+    assert_eq!(stays(&envoy, "/cart/items", &cookie).await, Some(at));
+    // The session is the rule's alone.
+    assert_eq!(stays(&envoy, "/checkout", &cookie).await, None);
+    assert_eq!(stays(&envoy, "/", &cookie).await, None);
+
+    let (at, set, _) = ask_path(&envoy, "/checkout", "").await;
+    let set = set.expect("a session of a name that nobody wrote");
+    assert!(set.starts_with("session-shop-carts-2=") && !set.contains("Max-Age"), "{set}");
+    let cookie = format!("cookie: {}\r\n", set.split(';').next().unwrap());
+    assert_eq!(stays(&envoy, "/checkout", &cookie).await, Some(at));
+
+    let (at, cookie, session) = ask_path(&envoy, "/api", "").await;
+    assert_eq!(cookie, None);
+    let header = format!("x-session: {}\r\n", session.expect("the answer names the endpoint"));
+    assert_eq!(stays(&envoy, "/api", &header).await, Some(at));
 }

@@ -24,6 +24,7 @@ type Row = (&'static str, &'static str, &'static str);
 const TP: &str = "TrafficPolicy";
 const DR: &str = "DestinationRule";
 const VS: &str = "VirtualService";
+const HR: &str = "HTTPRoute";
 
 /// A cluster that no document speaks of: it stands in goldens with these fields.
 const WITHOUT_RULES: &[&str] = &[
@@ -63,6 +64,7 @@ const ROWS: &[Row] = &[
     (DR, "connectionPool.http.http2KeepAlive.timeout", "http2_protocol_options/connection_keepalive/timeout"),
     (TP, "connectionPool.trackRemaining", "circuit_breakers/thresholds/track_remaining"),
     (TP, "connectionPool.maxConnectionsPerHost", "circuit_breakers/per_host_thresholds/max_connections"),
+    (TP, "priority", "routes/route/priority"),
     (TP, "connectionPool.high.maxConnections", "circuit_breakers/thresholds/priority"),
     (TP, "connectionPool.high.maxPendingRequests", "circuit_breakers/thresholds/max_pending_requests"),
     (TP, "connectionPool.high.maxRequests", "circuit_breakers/thresholds/max_requests"),
@@ -159,6 +161,11 @@ const ROWS: &[Row] = &[
     (VS, "http.rewrite.uri", "route/prefix_rewrite"),
     (VS, "http.redirect.redirectCode", "redirect/response_code"),
     (TP, "timeout", "route/timeout"),
+    (TP, "statefulSession.cookie.name", "stateful_session/session_state/typed_config/cookie/name"),
+    (TP, "statefulSession.disabled", ""),
+    (HR, "rules.sessionPersistence.sessionName", "stateful_session/session_state/typed_config/cookie/name"),
+    (HR, "rules.sessionPersistence.absoluteTimeout", "stateful_session/session_state/typed_config/cookie/ttl"),
+    (HR, "rules.sessionPersistence.type", "stateful_session/session_state/typed_config/name"),
     (TP, "retries.attempts", "retry_policy/num_retries"),
 ];
 
@@ -187,6 +194,7 @@ const NOT_WRITTEN: &[(&str, &str)] = &[
     ("route spec.hostnames", "no effect for a Service parent, which is a warning"),
     ("route spec.rules.backendRefs.group", "the default alone has a meaning"),
     ("route spec.rules.backendRefs.kind", "the default alone has a meaning"),
+    ("route spec.rules.sessionPersistence.idleTimeout", "refused: tests/diagnostics/gateway-sessions"),
     ("settings.outlierDetection.consecutiveErrors", "no effect: tests/diagnostics/excluding-each-other"),
     ("settings.tls.credentialName", "refused: tests/diagnostics/tls"),
 ];

@@ -215,6 +215,10 @@ fn others(text: &str) -> Vec<String> {
         "127.0.0.7",
         "NO_FALLBACK",
         "ANY_ENDPOINT",
+        "DEFAULT",
+        "Session",
+        "Header",
+        "Cookie",
         "stage",
         "Exact",
         "PathPrefix",
@@ -337,6 +341,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "without a name the patch is that of another route",
     ),
     ("patch-routes: VirtualService/orders spec.http[0].name: reports", "a patch looks for this name"),
+    (".sessionPersistence.type: Cookie", "fields for cookies alone stand beside it"),
+    (".cookieConfig.lifetimeType: ", "the one needs the `absoluteTimeout` that the other refuses"),
+    (".statefulSession.disabled: true", "beside it nothing may stand that would name the endpoint"),
     (".outlierDetection.splitExternalLocalOriginErrors: true", "another field of the case asks for it"),
 ];
 

@@ -23,6 +23,7 @@ pub fn defaults() -> Vec<(Path, Value)> {
         ("loadBalancer.panicThreshold", json!(0.0)),
         ("loadBalancer.simple", json!("LEAST_REQUEST")),
         ("maxStreamDuration", json!("0s")),
+        ("priority", json!("DEFAULT")),
         ("retries.attempts", json!(2)),
         ("retries.hostSelectionAttempts", json!(5)),
         ("retries.nonIdempotent", json!(false)),

@@ -232,6 +232,7 @@ pub(super) fn shapes_route(path: &str) -> bool {
         "timeout",
         "streamIdleTimeout",
         "maxStreamDuration",
+        "priority",
         "retries.",
         "hedging",
         "statefulSession",

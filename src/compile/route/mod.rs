@@ -112,7 +112,8 @@ fn path_match(path: PathSpecifier) -> RouteMatch {
 fn service_routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shaped) -> Vec<Route> {
     // A hash leads to one endpoint; picking again would pick it again.
     let hashes = matches!(policy.load_balancer, LoadBalancer::ConsistentHash(_));
-    methods::apart(&policy.route, &HttpMatch::default(), |policy_of_method| {
+    let everything = HttpMatch::default();
+    methods::apart(&policy.route, &everything, |policy_of_method| {
         let action = RouteAction {
             cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
             hash_policy: policy.load_balancer.hash_keys().iter().map(hash::compile).collect(),
@@ -125,7 +126,7 @@ fn service_routes(cluster: &ClusterName, policy: &EffectivePolicy, shaped: &Shap
             typed_per_filter_config: rules::per_filter_config(
                 None,
                 None,
-                policy.route.session.as_ref(),
+                policy.route.session.as_ref().map(|session| session::compile(session, &everything)),
                 policy.subset_headers(),
             ),
             ..Default::default()

@@ -9,7 +9,7 @@ use crate::{
         wire::{bool_value, duration, duration_or_absent, millionths, u32_value},
     },
     model::policy::{
-        RoutePolicy, StatefulSession, SubsetHeader,
+        Priority, RoutePolicy, SubsetHeader,
         routing::{
             Cors, DirectResponse, Fault, HostRewrite, HttpAction, HttpDestination, HttpForward, HttpMatch, HttpRule,
             HttpRules, Mirror, OfNowhere, PathMatch, PathRewrite, Redirect,
@@ -19,7 +19,7 @@ use crate::{
         Any,
         envoy::{
             config::{
-                core::v3::{DataSource, RuntimeFractionalPercent, data_source},
+                core::v3::{DataSource, RoutingPriority, RuntimeFractionalPercent, data_source},
                 route::v3::{
                     DirectResponseAction, HedgePolicy, RedirectAction, Route, RouteAction, WeightedCluster,
                     redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
@@ -61,7 +61,7 @@ fn route(rule: &HttpRule, matched: &HttpMatch, policy: &RoutePolicy) -> Route {
         typed_per_filter_config: per_filter_config(
             fault.as_ref(),
             cors.as_ref(),
-            policy.session.as_ref(),
+            policy.session.as_ref().map(|session| session::compile(session, matched)),
             only_destination(action).map_or(&[], |only| &only.subset_headers),
         ),
         ..Default::default()
@@ -102,13 +102,13 @@ fn only_destination(action: &HttpAction) -> Option<&HttpDestination> {
 pub(super) fn per_filter_config(
     fault: Option<&Fault>,
     cors: Option<&Cors>,
-    session: Option<&StatefulSession>,
+    session: Option<Any>,
     subset_headers: &[SubsetHeader],
 ) -> BTreeMap<String, Any> {
     let configs = [
         (listener::FAULT, fault.map(fault::compile)),
         (listener::CORS, cors.map(cors::compile)),
-        (listener::STATEFUL_SESSION, session.map(session::compile)),
+        (listener::STATEFUL_SESSION, session),
         (listener::HEADER_TO_METADATA, subset_headers::compile(subset_headers)),
     ];
     configs.into_iter().filter_map(|(name, config)| Some((name.to_owned(), config?))).collect()
@@ -151,7 +151,8 @@ fn forward_action(forward: &HttpForward, matched: &HttpMatch, policy: &RoutePoli
 /// What a policy says of a route, whatever it leads to. The timeout is always written, since Envoy's own is 15 s; the
 /// deadline that a gRPC client sends counts instead of `max_stream_duration`, so it may be no longer than either.
 pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
-    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, retry, hedge: _, session: _ } = policy;
+    let RoutePolicy { timeout, stream_idle_timeout, max_stream_duration, priority, retry, hedge: _, session: _ } =
+        policy;
     let longest_deadline = timeout.iter().chain(max_stream_duration).min().copied();
     RouteAction {
         timeout: duration(timeout.unwrap_or(Duration::ZERO)),
@@ -161,6 +162,11 @@ pub(super) fn action(policy: &RoutePolicy, hashes_to_one: bool) -> RouteAction {
             grpc_timeout_header_max: duration(longest_deadline.unwrap_or(Duration::ZERO)),
             ..Default::default()
         }),
+        priority: match priority {
+            Priority::Default => RoutingPriority::Default,
+            Priority::High => RoutingPriority::High,
+        }
+        .into(),
         retry_policy: retry.as_ref().map(|retry| retry::compile(retry, hashes_to_one)),
         // Envoy has two more fields here, and does not read them: several requests at first, and a chance of another.
         hedge_policy: policy.hedges().map(|_| HedgePolicy { hedge_on_per_try_timeout: true, ..Default::default() }),

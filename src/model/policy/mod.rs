@@ -36,11 +36,11 @@ pub use locality::{Distribute, Failover, FailoverRule, LocalityPattern, Locality
 pub use outlier_detection::OutlierDetection;
 pub use patch::{PatchChange, PatchOperation, PatchedResource};
 pub use route::{
-    BackOff, IDEMPOTENT_METHODS, RateLimitedBackOff, Repeats, ResetFormat, Retry, RoutePolicy, SAFE_RETRY_ON,
+    BackOff, IDEMPOTENT_METHODS, Priority, RateLimitedBackOff, Repeats, ResetFormat, Retry, RoutePolicy, SAFE_RETRY_ON,
     is_grpc_condition, is_safe_condition,
 };
 pub use routing::Routing;
-pub use session::{SessionState, StatefulSession, WhenGone};
+pub use session::{CookiePath, SessionState, StatefulSession, WhenGone};
 pub use subset_selection::{SelectorFallback, SubsetFallback, SubsetHeader, SubsetSelection, SubsetSelector};
 pub use transport::{Authorities, ClientCertificate, ProxyProtocol, Tls, Verification};
 

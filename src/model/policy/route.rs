@@ -13,6 +13,8 @@ pub struct RoutePolicy {
     pub stream_idle_timeout: Option<Duration>,
     /// From the first byte of the request to the last byte of the response, however much flows; absent = no limit.
     pub max_stream_duration: Option<Duration>,
+    /// Which limits count the request.
+    pub priority: Priority,
     /// Absent = no retries.
     pub retry: Option<Retry>,
     /// Which requests are sent again while their first try goes on, once that took as long as a try may take; the first
@@ -30,6 +32,7 @@ impl Default for RoutePolicy {
             timeout: None,
             stream_idle_timeout: None,
             max_stream_duration: None,
+            priority: Priority::Default,
             retry: Some(Retry::default()),
             hedge: None,
             session: None,
@@ -54,6 +57,16 @@ impl RoutePolicy {
     pub fn hedges(&self) -> Option<Repeats> {
         self.hedge.filter(|_| self.retry.as_ref().is_some_and(|retry| retry.per_try_timeout.is_some()))
     }
+}
+
+/// Which limits of a cluster count a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Those that every cluster has.
+    #[default]
+    Default,
+    /// Those for requests that go on where the others are reached.
+    High,
 }
 
 /// Which requests may be sent again although an endpoint may have acted on them.

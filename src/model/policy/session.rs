@@ -21,12 +21,21 @@ pub enum SessionState {
         /// How long the client keeps it; zero = as long as its own session.
         ttl: Duration,
         /// For which paths.
-        path: Arc<str>,
+        path: CookiePath,
         /// Further attributes, as name and value.
         attributes: Vec<(Arc<str>, Arc<str>)>,
     },
     /// A header, of this name in lower case, which the client copies from the answer.
     Header(Arc<str>),
+}
+
+/// For which paths a cookie is; requests of others have no session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CookiePath {
+    /// For this one, and those below it.
+    Fixed(Arc<str>),
+    /// For those that the match of its route takes.
+    OfTheMatch,
 }
 
 /// What becomes of requests whose endpoint is gone.

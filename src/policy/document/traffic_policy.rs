@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 use super::{
     scalar::Span,
     settings::{
-        ConnectionPool, Dns, HealthCheck, Hedging, LoadBalancer, OutlierDetection, ProxyProtocol, Retries, RetryBudget,
-        Settings, StatefulSession, Tls,
+        ConnectionPool, Dns, HealthCheck, Hedging, LoadBalancer, OutlierDetection, Priority, ProxyProtocol, Retries,
+        RetryBudget, Settings, StatefulSession, Tls,
     },
 };
 use crate::{
@@ -61,25 +61,33 @@ pub struct TrafficPolicy {
     /// How long a request may take in all, retries included; `0s` = no limit.
     ///
     /// - default: `0s`
-    /// - envoy: `timeout` of the route
+    /// - envoy: `route.timeout`
     /// - example: `2s`
     timeout: Option<Span>,
     /// How long a request may go without a byte in either direction; `0s` = no limit.
     ///
     /// - default: `0s`
-    /// - envoy: `idle_timeout` of the route
+    /// - envoy: `route.idle_timeout`
     /// - example: `30s`
     stream_idle_timeout: Option<Span>,
     /// How long a request or stream may last, from its first byte to its last.
     ///
     /// - default: none
-    /// - envoy: `max_stream_duration` of the route
+    /// - envoy: `route.max_stream_duration.max_stream_duration`
     /// - example: `1h`
     max_stream_duration: Option<Span>,
+    /// Which limits count the requests that routes lead to the target: `HIGH` has those of `connectionPool.high`, and
+    /// goes on where the others are reached. For some of a service's requests alone, give their rule a name
+    /// (`http[].name`, of a Gateway route `rules[].name`) and set `route.priority` in an EnvoyPatch of that route.
+    ///
+    /// - default: `DEFAULT`
+    /// - envoy: `route.priority`
+    /// - example: `HIGH`
+    priority: Option<Priority>,
     /// When and how often a request is sent again.
     ///
     /// - default: twice on `connect-failure,refused-stream,reset-before-request`
-    /// - envoy: `retry_policy` of the route
+    /// - envoy: `route.retry_policy`
     /// - example: `{ attempts: 2, retryOn: "connect-failure,refused-stream" }`
     retries: Option<Retries>,
     hedging: Option<Hedging>,
@@ -203,6 +211,7 @@ impl TrafficPolicy {
             timeout,
             stream_idle_timeout,
             max_stream_duration,
+            priority,
             retries,
             hedging,
             stateful_session,
@@ -219,6 +228,7 @@ impl TrafficPolicy {
             timeout: *timeout,
             stream_idle_timeout: *stream_idle_timeout,
             max_stream_duration: *max_stream_duration,
+            priority: *priority,
             retries: retries.clone(),
             hedging: hedging.clone(),
             stateful_session: stateful_session.clone(),

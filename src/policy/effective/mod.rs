@@ -30,11 +30,11 @@ use self::{
 };
 use super::document::{
     scalar::{Percent, WholePercent},
-    settings::Settings,
+    settings::{self, Settings},
 };
 use crate::model::{
     Decimal, EffectivePolicy,
-    policy::{RoutePolicy, UnhealthyEndpoints},
+    policy::{Priority, RoutePolicy, UnhealthyEndpoints},
 };
 
 /// Fills in every default.
@@ -48,6 +48,7 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
         timeout,
         stream_idle_timeout,
         max_stream_duration,
+        priority,
         retries,
         hedging,
         stateful_session,
@@ -82,6 +83,10 @@ pub fn effective(settings: &Settings) -> EffectivePolicy {
             timeout: limit(*timeout),
             stream_idle_timeout: limit(*stream_idle_timeout),
             max_stream_duration: limit(*max_stream_duration),
+            priority: match priority {
+                None | Some(settings::Priority::Default) => Priority::Default,
+                Some(settings::Priority::High) => Priority::High,
+            },
             retry: retry(retries.as_ref()),
             hedge: hedge(hedging.as_ref(), retries.as_ref()),
             session: stateful_session.as_ref().and_then(session),

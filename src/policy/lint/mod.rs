@@ -16,6 +16,7 @@ mod findings;
 mod hashing;
 mod locality;
 mod pool;
+mod priority;
 mod retries;
 mod routes;
 mod shadowed;
@@ -70,6 +71,10 @@ pub const LINTS: &[Lint] = &[
     ),
     on_services("hash-without-key", "consistent hashing without anything to hash"),
     on_services("hedging-without-time", "hedging without a timeout of tries, after which it would begin"),
+    on_services(
+        "high-priority-half-said",
+        "limits of priority HIGH that no route has, or the priority without its limits",
+    ),
     on_services("http1-knobs-on-http2", "an HTTP/2 or gRPC port limited by settings that count connections"),
     on_services("matches-nothing", "a host, service, subset, port or client that there is not"),
     on_services("min-health-percent-hides-unhealthy", "minHealthPercent over endpoints that it keeps from Envoy"),
@@ -82,6 +87,7 @@ pub const LINTS: &[Lint] = &[
     on_services("retry-non-idempotent", "retry conditions that can repeat a request which was acted on"),
     on_services("retry-of-no-request", "retry conditions that no request of the port is repeated for"),
     on_services("retry-without-budget", "retries of overload without a limit on retries"),
+    on_services("session-of-split", "sessions of a rule that several destinations share"),
     on_services("shadowed", "a document whose every field is overridden, wherever it applies"),
     on_services("shadowed-routes", "a second document of routing for a host, which has no say"),
     on_services("sticky-on-draining", "session affinity on a service with draining endpoints"),
@@ -113,6 +119,7 @@ pub fn of_services(policies: &PolicySet, catalog: &Catalog, views: &[ClientView]
     let places = locality::Places::of(catalog);
     let mut findings = Findings::default();
     let mut contest = Contest::default();
+    let somebody_is_high = priority::is_said_somewhere(policies);
     for (_, entry) in catalog.iter() {
         subsets::check(policies, entry, views, &mut findings);
         let mut seen_before = Vec::new();
@@ -133,6 +140,7 @@ pub fn of_services(policies: &PolicySet, catalog: &Catalog, views: &[ClientView]
                     let policy = effective(&leaves::unflatten(values));
                     let target = Target::new(entry, port, subset, &merged.settings, &policy);
                     pool::check(&target, &mut findings);
+                    priority::check(&target, somebody_is_high, &mut findings);
                     ejection::check(&target, &mut findings);
                     retries::check(&target, &mut findings);
                     hashing::check(&target, &mut findings);

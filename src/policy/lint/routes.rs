@@ -1,4 +1,4 @@
-//! Rules of routing: what they retry, and whether there is time for it.
+//! Rules of routing: what they retry, and whether there is time for it; whether their sessions can last.
 
 use super::{
     super::{
@@ -12,7 +12,7 @@ use crate::model::{
     Service,
     policy::{
         RoutePolicy, SAFE_RETRY_ON, is_grpc_condition,
-        routing::{HttpAction, HttpRule},
+        routing::{HttpAction, HttpForward, HttpRule},
     },
 };
 
@@ -22,9 +22,32 @@ pub(super) fn check(service: &Service, routes: &ServiceRoutes, findings: &mut Fi
         for decision in rules {
             if let HttpAction::Forward(forward) = &decision.rule.action {
                 retried(service, decision, &forward.policy, findings);
+                split(service, decision, forward, findings);
             }
         }
     }
+}
+
+/// Sessions of a rule that leads to several places, whose endpoints are looked for in the one that was chosen.
+fn split(service: &Service, decision: &Decision<HttpRule>, forward: &HttpForward, findings: &mut Findings) {
+    let Decision { document, field, settings, .. } = decision;
+    let several = forward.destinations.len();
+    let (Some(leaf), true) = (settings.get("statefulSession"), forward.policy.session.is_some() && several > 1) else {
+        return;
+    };
+    let list = match document.body {
+        Body::HTTPRoute(_) | Body::GRPCRoute(_) => "backendRefs",
+        _ => "route",
+    };
+    let place = format!("{field}.{list}");
+    findings.add("session-of-split", Said { document, field: &place }, &service.name, || {
+        let message = format!(
+            "Envoy chooses one of these {several} for each request anew, and a session that {} asks for ends where it \
+             chooses another",
+            leaf.document.id
+        );
+        (message, "lead the rule to one of them, or say `statefulSession: { disabled: true }`".to_owned())
+    });
 }
 
 /// What a rule's retries come to, where the rule itself, or Istio's default for it, is what says so.

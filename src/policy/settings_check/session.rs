@@ -1,10 +1,18 @@
-//! `statefulSession`: one way to name the endpoint, with a name that HTTP has room for.
+//! `statefulSession`: one way to name the endpoint, with a name that HTTP has room for; or none at all.
 
 use super::Found;
 use crate::policy::document::settings::{SessionCookie, SessionHeader, StatefulSession};
 
 pub(super) fn check(session: &StatefulSession, found: &mut Found<'_>) {
-    let StatefulSession { cookie, header, strict: _ } = session;
+    let StatefulSession { cookie, header, strict, disabled } = session;
+    if *disabled == Some(true) {
+        let beside = [("cookie", cookie.is_some()), ("header", header.is_some()), ("strict", strict.is_some())];
+        for (field, _) in beside.into_iter().filter(|(_, written)| *written) {
+            let message = format!("`{field}` has no effect beside `disabled: true`");
+            found.error(&format!("statefulSession.{field}"), &message, "remove one of the two");
+        }
+        return;
+    }
     match (cookie, header) {
         (Some(cookie), None) => check_cookie(cookie, found),
         (None, Some(SessionHeader { name })) => found.name(name.as_deref(), "statefulSession.header"),
@@ -14,7 +22,7 @@ pub(super) fn check(session: &StatefulSession, found: &mut Found<'_>) {
         (None, None) => found.error(
             "statefulSession",
             "nothing names the endpoint of a session",
-            "write `cookie: { name: … }`, or `header: { name: … }`",
+            "write `cookie: { name: … }`, `header: { name: … }`, or `disabled: true`",
         ),
     }
 }

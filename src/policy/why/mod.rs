@@ -100,9 +100,9 @@ impl TargetSettings {
         let is_http = self.port.protocol.is_http();
         let mut defaults = defaults();
         defaults.retain(|(path, _)| {
-            let for_http = ["timeout", "streamIdleTimeout", "maxStreamDuration", "retries.", "connectionPool.http."]
-                .iter()
-                .any(|start| path.starts_with(start));
+            const FOR_HTTP: [&str; 6] =
+                ["timeout", "streamIdleTimeout", "maxStreamDuration", "priority", "retries.", "connectionPool.http."];
+            let for_http = FOR_HTTP.iter().any(|start| path.starts_with(start));
             (is_http || !for_http)
                 && (self.resolves_names || !path.starts_with("dns."))
                 && !self.settings.iter().any(|(said, _)| said == path || merge::is_other_form(said, path))

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    AnyFilter, Backend, GRPCMethodMatch, GRPCRoute, HTTPHeaderMatch, HTTPPathMatch, HTTPRoute, HTTPRouteMatch,
-    HTTPRouteRetry, HTTPRouteRule, HTTPRouteTimeouts, ParentReference, PathMatchType, ValueMatchType, check_filters,
+    AnyFilter, Backend, BackendRef, GRPCMethodMatch, GRPCRoute, HTTPHeaderMatch, HTTPPathMatch, HTTPRoute,
+    HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule, HTTPRouteTimeouts, ParentReference, PathMatchType,
+    SessionPersistence, ValueMatchType, check_filters, check_session,
     reference::{GATEWAY_GROUP, GATEWAY_KIND, SERVICE_KIND},
 };
 use crate::{
@@ -43,11 +44,8 @@ pub(in crate::policy::document) fn grpc_route(route: &GRPCRoute, source: &yaml::
             check_values(&matched.headers, &format!("{path}.headers"), "header", &mut found);
         }
         check_filters::of_rule(&rule.filters, &path, &mut found);
-        let backends = rule.backend_refs.iter().map(|backend| (backend.backend(), backend.weight));
-        check_backends(backends, &path, &mut found);
-        for (index, backend) in rule.backend_refs.iter().enumerate() {
-            check_filters::of_backend(&backend.filters, &format!("{path}.backendRefs[{index}]"), &mut found);
-        }
+        check_backends(&rule.backend_refs, &path, &mut found);
+        check_sessions(rule.session_persistence.as_ref(), &rule.backend_refs, &path, &mut found);
     }
     found.problems
 }
@@ -145,9 +143,9 @@ fn check_http_rule(rule: &HTTPRouteRule, path: &str, found: &mut Found<'_>) {
     check_filters::of_rule(&rule.filters, path, found);
     check_filters::of_paths(&rule.filters, &rule.matches, path, found);
     check_filters::of_redirect(rule, path, found);
-    check_backends(rule.backend_refs.iter().map(|backend| (backend.backend(), backend.weight)), path, found);
-    for (index, backend) in rule.backend_refs.iter().enumerate() {
-        check_filters::of_backend(&backend.filters, &format!("{path}.backendRefs[{index}]"), found);
+    check_backends(&rule.backend_refs, path, found);
+    if !rule.filters.iter().any(|filter| filter.request_redirect.is_some()) {
+        check_sessions(rule.session_persistence.as_ref(), &rule.backend_refs, path, found);
     }
     if let Some(timeouts) = &rule.timeouts {
         check_timeouts(timeouts, &format!("{path}.timeouts"), found);
@@ -257,15 +255,27 @@ fn check_grpc_method(method: &GRPCMethodMatch, path: &str, found: &mut Found<'_>
     }
 }
 
-fn check_backends<'b>(backends: impl Iterator<Item = (Backend<'b>, Option<u32>)>, path: &str, found: &mut Found<'_>) {
+fn check_backends<F: AnyFilter>(backends: &[BackendRef<F>], path: &str, found: &mut Found<'_>) {
     const LARGEST: u32 = 1_000_000;
-    for (index, (backend, weight)) in backends.enumerate() {
+    for (index, backend) in backends.iter().enumerate() {
         let path = format!("{path}.backendRefs[{index}]");
-        check_backend(&backend, &path, found);
-        if let Some(weight) = weight.filter(|weight| *weight > LARGEST) {
+        check_backend(&backend.backend(), &path, found);
+        if let Some(weight) = backend.weight.filter(|weight| *weight > LARGEST) {
             let message = format!("{weight} is above {LARGEST}, the largest weight");
             found.error(&format!("{path}.weight"), message, "write smaller weights in the same proportion");
         }
+        check_filters::of_backend(&backend.filters, &path, found);
+    }
+}
+
+fn check_sessions<F>(
+    session: Option<&SessionPersistence>,
+    backends: &[BackendRef<F>],
+    path: &str,
+    found: &mut Found<'_>,
+) {
+    if let Some(session) = session {
+        check_session::check(session, backends.len(), path, found);
     }
 }
 

@@ -214,6 +214,7 @@ pub(super) fn of_redirect(rule: &HTTPRouteRule, path: &str, found: &mut Found<'_
         (!rule.backend_refs.is_empty()).then(|| "backendRefs".to_owned()),
         rule.timeouts.as_ref().map(|_| "timeouts".to_owned()),
         rule.retry.as_ref().map(|_| "retry".to_owned()),
+        rule.session_persistence.as_ref().map(|_| "sessionPersistence".to_owned()),
         mirror.map(|index| format!("filters[{index}].requestMirror")),
     ];
     for field in excluded.into_iter().flatten() {

@@ -1,13 +1,11 @@
 //! `GRPCRoute`.
 
-use std::num::NonZeroU16;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    HTTPHeaderFilter, HTTPHeaderMatch, HTTPRequestMirrorFilter, LocalObjectReference, ParentReference, ValueMatchType,
-    filters::any_filter, reference::backend,
+    BackendRef, HTTPHeaderFilter, HTTPHeaderMatch, HTTPRequestMirrorFilter, LocalObjectReference, ParentReference,
+    SessionPersistence, ValueMatchType, filters::any_filter,
 };
 use crate::policy::document::scalar::Unsupported;
 
@@ -51,8 +49,12 @@ pub struct GRPCRouteRule {
     /// Where calls go: one of them, by weight. Without any the answer is `UNAVAILABLE`.
     ///
     /// - envoy: `route.cluster`, `route.weighted_clusters`
-    pub backend_refs: Vec<GRPCBackendRef>,
-    session_persistence: Option<Unsupported>,
+    pub backend_refs: Vec<BackendRef<GRPCRouteFilter>>,
+    /// Keep a client with its endpoint.
+    ///
+    /// - default: what TrafficPolicies of the service say, else no sessions
+    /// - envoy: `routes[].typed_per_filter_config["envoy.filters.http.stateful_session"]`
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// What of a call a rule looks at; all of it must hold.
@@ -135,56 +137,6 @@ pub enum GRPCRouteFilterType {
     /// A filter of another API; refused.
     ExtensionRef,
 }
-
-/// A service that a share of the calls goes to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GRPCBackendRef {
-    /// The group of `kind`; services have the empty one.
-    ///
-    /// - default: `""`
-    /// - envoy: none, it says what is meant
-    /// - example: `""`
-    #[serde(default)]
-    pub group: Option<String>,
-    /// `Service`, which alone is supported.
-    ///
-    /// - default: `Service`
-    /// - envoy: none, it says what is meant
-    /// - example: `Service`
-    #[serde(default)]
-    pub kind: Option<String>,
-    /// The service's name. Calls that are led to one that is not there are answered with `UNAVAILABLE`.
-    ///
-    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
-    /// - example: `reviews-v2`
-    pub name: String,
-    /// The service's namespace.
-    ///
-    /// - default: the route's own
-    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
-    /// - example: `shop`
-    #[serde(default)]
-    pub namespace: Option<String>,
-    /// The service's port; required.
-    ///
-    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
-    /// - example: `9000`
-    #[serde(default)]
-    pub port: Option<NonZeroU16>,
-    /// Its share, relative to the others'; 0 = nothing.
-    ///
-    /// - default: `1`
-    /// - envoy: `weighted_clusters.clusters[].weight`
-    /// - example: `90`
-    #[serde(default)]
-    pub weight: Option<u32>,
-    /// What is changed of the headers of calls that go there.
-    #[serde(default)]
-    pub filters: Vec<GRPCRouteFilter>,
-}
-
-backend!(GRPCBackendRef);
 
 any_filter!(GRPCRouteFilter, GRPCRouteFilterType, {
     RequestHeaderModifier => request_header_modifier "requestHeaderModifier" RequestHeaders,

@@ -1,11 +1,9 @@
 //! `HTTPRoute`.
 
-use std::num::NonZeroU16;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{GatewayDuration, HTTPRouteFilter, ParentReference, reference::backend};
+use super::{BackendRef, GatewayDuration, HTTPRouteFilter, ParentReference, SessionPersistence};
 use crate::policy::document::scalar::{Count, Unsupported};
 
 /// `spec` of an `HTTPRoute`.
@@ -48,7 +46,7 @@ pub struct HTTPRouteRule {
     /// Where requests go: one of them, by weight. Without any, and without a redirect, the answer is 500.
     ///
     /// - envoy: `route.cluster`, `route.weighted_clusters`
-    pub backend_refs: Vec<HTTPBackendRef>,
+    pub backend_refs: Vec<BackendRef<HTTPRouteFilter>>,
     /// How long requests may take.
     pub timeouts: Option<HTTPRouteTimeouts>,
     /// When a request is tried again.
@@ -56,7 +54,11 @@ pub struct HTTPRouteRule {
     /// - default: what TrafficPolicies of the service say, else only what is safe for any request
     /// - envoy: `route.retry_policy`
     pub retry: Option<HTTPRouteRetry>,
-    session_persistence: Option<Unsupported>,
+    /// Keep a client with its endpoint.
+    ///
+    /// - default: what TrafficPolicies of the service say, else no sessions
+    /// - envoy: `routes[].typed_per_filter_config["envoy.filters.http.stateful_session"]`
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// What of a request a rule looks at; all of it must hold.
@@ -229,53 +231,3 @@ pub struct HTTPRouteRetry {
     /// - example: `100ms`
     pub backoff: Option<GatewayDuration>,
 }
-
-/// A service that a share of the requests goes to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HTTPBackendRef {
-    /// The group of `kind`; services have the empty one.
-    ///
-    /// - default: `""`
-    /// - envoy: none, it says what is meant
-    /// - example: `""`
-    #[serde(default)]
-    pub group: Option<String>,
-    /// `Service`, which alone is supported.
-    ///
-    /// - default: `Service`
-    /// - envoy: none, it says what is meant
-    /// - example: `Service`
-    #[serde(default)]
-    pub kind: Option<String>,
-    /// The service's name. Requests that are led to one that is not there are answered with 500.
-    ///
-    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
-    /// - example: `reviews-v2`
-    pub name: String,
-    /// The service's namespace.
-    ///
-    /// - default: the route's own
-    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
-    /// - example: `shop`
-    #[serde(default)]
-    pub namespace: Option<String>,
-    /// The service's port; required.
-    ///
-    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
-    /// - example: `80`
-    #[serde(default)]
-    pub port: Option<NonZeroU16>,
-    /// Its share, relative to the others'; 0 = nothing.
-    ///
-    /// - default: `1`
-    /// - envoy: `weighted_clusters.clusters[].weight`
-    /// - example: `90`
-    #[serde(default)]
-    pub weight: Option<u32>,
-    /// What is changed of the requests that go there: headers, and the host name.
-    #[serde(default)]
-    pub filters: Vec<HTTPRouteFilter>,
-}
-
-backend!(HTTPBackendRef);

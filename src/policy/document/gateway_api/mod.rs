@@ -4,15 +4,17 @@
 
 mod check;
 mod check_filters;
+mod check_session;
 mod filters;
 mod grpc_route;
 mod http_route;
 mod reference;
+mod session;
 
 use serde::{Deserialize, Deserializer};
 
 pub(super) use self::check::{grpc_route as check_grpc_route, http_route as check_http_route};
-pub use self::{filters::*, grpc_route::*, http_route::*, reference::*};
+pub use self::{filters::*, grpc_route::*, http_route::*, reference::*, session::*};
 use super::scalar::Span;
 use crate::yaml::{invalid, scalar_schema};
 

@@ -110,6 +110,73 @@ pub struct BackendObjectReference {
     pub port: Option<NonZeroU16>,
 }
 
+/// A service that a share of the requests, or calls, goes to; the filters are those of its kind of route.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+// No filters have no default of one filter, which is what serde asks for of its own accord.
+#[serde(rename_all = "camelCase", deny_unknown_fields, bound(deserialize = "F: Deserialize<'de>"))]
+#[schemars(rename = "BackendRefWith{F}")]
+pub struct BackendRef<F> {
+    /// The group of `kind`; services have the empty one.
+    ///
+    /// - default: `""`
+    /// - envoy: none, it says what is meant
+    /// - example: `""`
+    #[serde(default)]
+    pub group: Option<String>,
+    /// `Service`, which alone is supported.
+    ///
+    /// - default: `Service`
+    /// - envoy: none, it says what is meant
+    /// - example: `Service`
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The service's name. What is led to one that is not there is answered with 500, calls of a GRPCRoute with
+    /// `UNAVAILABLE`.
+    ///
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
+    /// - example: `reviews-v2`
+    pub name: String,
+    /// The service's namespace.
+    ///
+    /// - default: the route's own
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
+    /// - example: `shop`
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The service's port; required.
+    ///
+    /// - envoy: `route.cluster`, `weighted_clusters.clusters[].name`
+    /// - example: `80`
+    #[serde(default)]
+    pub port: Option<NonZeroU16>,
+    /// Its share, relative to the others'; 0 = nothing.
+    ///
+    /// - default: `1`
+    /// - envoy: `weighted_clusters.clusters[].weight`
+    /// - example: `90`
+    #[serde(default)]
+    pub weight: Option<u32>,
+    /// What is changed of what goes there: headers, and of requests of an HTTPRoute the host name.
+    #[serde(default)]
+    pub filters: Vec<F>,
+}
+
+impl<F> BackendRef<F> {
+    /// Which service it is.
+    pub fn backend(&self) -> Backend<'_> {
+        let Self { group, kind, name, namespace, port, weight: _, filters: _ } = self;
+        Backend { group: group.as_deref(), kind: kind.as_deref(), name, namespace: namespace.as_deref(), port: *port }
+    }
+}
+
+impl BackendObjectReference {
+    /// Which service it is.
+    pub fn backend(&self) -> Backend<'_> {
+        let Self { group, kind, name, namespace, port } = self;
+        Backend { group: group.as_deref(), kind: kind.as_deref(), name, namespace: namespace.as_deref(), port: *port }
+    }
+}
+
 /// What a backend is, apart from its weight and filters.
 #[derive(Debug, Clone, Copy)]
 pub struct Backend<'a> {
@@ -124,24 +191,3 @@ pub struct Backend<'a> {
     /// Required of services.
     pub port: Option<NonZeroU16>,
 }
-
-/// The same fields stand in each kind of reference: serde cannot flatten what refuses unknown fields.
-macro_rules! backend {
-    ($type:ty) => {
-        impl $type {
-            /// Which service it is.
-            pub fn backend(&self) -> $crate::policy::document::gateway_api::Backend<'_> {
-                $crate::policy::document::gateway_api::Backend {
-                    group: self.group.as_deref(),
-                    kind: self.kind.as_deref(),
-                    name: &self.name,
-                    namespace: self.namespace.as_deref(),
-                    port: self.port,
-                }
-            }
-        }
-    };
-}
-pub(super) use backend;
-
-backend!(BackendObjectReference);

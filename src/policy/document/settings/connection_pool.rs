@@ -21,7 +21,7 @@ settings! {
         /// - envoy: `circuit_breakers.per_host_thresholds[0].max_connections`
         /// - example: `100`
         max_connections_per_host: Count,
-        /// Limits for routes of priority HIGH.
+        /// Limits of their own for requests of `priority: HIGH`, which those above then do not count.
         ///
         /// - default: Envoy's
         /// - envoy: `circuit_breakers.thresholds[1]`
@@ -158,7 +158,7 @@ settings! {
         timeout: Span,
     }
 
-    /// Limits for routes of priority HIGH; default Envoy's 1024 of everything, 3 retries.
+    /// Limits for requests of `priority: HIGH`; what is not said is Envoy's: 1024 of everything, 3 retries.
     pub struct HighLimits {
         /// Connections at once.
         ///
@@ -210,6 +210,14 @@ settings! {
 }
 
 words! {
+    /// Which limits count a request.
+    pub enum Priority {
+        /// Those of `connectionPool.tcp` and `connectionPool.http`.
+        Default = "DEFAULT",
+        /// Those of `connectionPool.high`.
+        High = "HIGH",
+    }
+
     /// Speak HTTP/2 to an http port.
     pub enum H2UpgradePolicy {
         /// As the mesh says.

@@ -85,6 +85,11 @@ settings! {
         /// - envoy: `route.max_stream_duration.max_stream_duration`
         /// - example: `1h`
         max_stream_duration: Span,
+        /// Which limits count the requests.
+        ///
+        /// - default: `DEFAULT`
+        /// - envoy: `route.priority`
+        priority: Priority,
         /// When to try again.
         retries: Retries,
         /// A further try while the first goes on.

@@ -6,8 +6,8 @@ use super::CookieAttribute;
 settings! {
     /// Keep a client with the endpoint that took its first request: the answer names that endpoint, in a cookie or a
     /// header, and the client's next request names it again. Unlike a hash this holds however many endpoints come and
-    /// go, with any load balancing, and while the endpoint drains. One of `cookie` and `header`. The whole block is one
-    /// field.
+    /// go, with any load balancing, and while the endpoint drains. One of `cookie`, `header` and `disabled: true`. The
+    /// whole block is one field.
     pub struct StatefulSession {
         /// By a cookie, for browsers and whoever else keeps cookies.
         ///
@@ -24,6 +24,11 @@ settings! {
         /// - default: `false`
         /// - envoy: `strict`
         strict: bool,
+        /// No sessions: for a narrower target than one that has them. Nothing else stands beside it.
+        ///
+        /// - default: `false`
+        /// - envoy: none, the route then says nothing to the filter
+        disabled: bool,
     }
 
     /// A cookie that names the endpoint. Its value is an address: a client can read it, and choose another.

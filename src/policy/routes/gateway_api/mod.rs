@@ -14,6 +14,7 @@
 mod filters;
 mod matching;
 mod rules;
+mod session;
 
 use std::{
     cmp::Reverse,

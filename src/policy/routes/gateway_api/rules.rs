@@ -11,6 +11,7 @@ use super::{
     Attached,
     filters::{self, Changes},
     matching::{self, Specificity},
+    session,
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -28,8 +29,8 @@ use crate::{
         document::{
             Body, Document,
             gateway_api::{
-                AnyFilter, Backend, Filter, GRPCRouteRule, HTTPRequestMirrorFilter, HTTPRouteRetry, HTTPRouteRule,
-                HTTPRouteTimeouts,
+                AnyFilter, Backend, BackendRef, Filter, GRPCRouteRule, HTTPRequestMirrorFilter, HTTPRouteRetry,
+                HTTPRouteRule, HTTPRouteTimeouts, SessionPersistence,
             },
         },
         effective::limit,
@@ -66,6 +67,7 @@ struct Rule<'r> {
     backends: Vec<(Backend<'r>, u32, Vec<Filter<'r>>)>,
     timeouts: Option<&'r HTTPRouteTimeouts>,
     retry: Option<&'r HTTPRouteRetry>,
+    session: Option<&'r SessionPersistence>,
     of_nowhere: OfNowhere,
 }
 
@@ -77,22 +79,30 @@ fn alone<'f>(filters: &[(usize, Filter<'f>)]) -> Vec<Filter<'f>> {
     filters.iter().map(|(_, filter)| *filter).collect()
 }
 
+/// The matches of a rule; none is one that takes everything.
+fn matched<M: Default>(matches: &[M], read: impl Fn(&M) -> (Specificity, HttpMatch)) -> Vec<(Specificity, HttpMatch)> {
+    match matches {
+        [] => vec![read(&M::default())],
+        some => some.iter().map(read).collect(),
+    }
+}
+
+fn backends<F: AnyFilter>(backends: &[BackendRef<F>]) -> Vec<(Backend<'_>, u32, Vec<Filter<'_>>)> {
+    let written = backends.iter();
+    written.map(|backend| (backend.backend(), backend.weight.unwrap_or(1), alone(&every(&backend.filters)))).collect()
+}
+
 impl<'r> From<&'r HTTPRouteRule> for Rule<'r> {
     fn from(rule: &'r HTTPRouteRule) -> Self {
-        let backends = rule.backend_refs.iter();
-        let mut matches: Vec<_> = rule.matches.iter().map(matching::http).collect();
-        if matches.is_empty() {
-            matches.push(matching::http(&Default::default()));
-        }
+        let HTTPRouteRule { name, matches, filters, backend_refs, timeouts, retry, session_persistence } = rule;
         Self {
-            name: rule.name.as_deref(),
-            matches,
-            filters: every(&rule.filters),
-            backends: backends
-                .map(|backend| (backend.backend(), backend.weight.unwrap_or(1), alone(&every(&backend.filters))))
-                .collect(),
-            timeouts: rule.timeouts.as_ref(),
-            retry: rule.retry.as_ref(),
+            name: name.as_deref(),
+            matches: matched(matches, matching::http),
+            filters: every(filters),
+            backends: backends(backend_refs),
+            timeouts: timeouts.as_ref(),
+            retry: retry.as_ref(),
+            session: session_persistence.as_ref(),
             of_nowhere: OfNowhere::InternalError,
         }
     }
@@ -100,20 +110,15 @@ impl<'r> From<&'r HTTPRouteRule> for Rule<'r> {
 
 impl<'r> From<&'r GRPCRouteRule> for Rule<'r> {
     fn from(rule: &'r GRPCRouteRule) -> Self {
-        let backends = rule.backend_refs.iter();
-        let mut matches: Vec<_> = rule.matches.iter().map(matching::grpc).collect();
-        if matches.is_empty() {
-            matches.push(matching::grpc(&Default::default()));
-        }
+        let GRPCRouteRule { name, matches, filters, backend_refs, session_persistence } = rule;
         Self {
-            name: rule.name.as_deref(),
-            matches,
-            filters: every(&rule.filters),
-            backends: backends
-                .map(|backend| (backend.backend(), backend.weight.unwrap_or(1), alone(&every(&backend.filters))))
-                .collect(),
+            name: name.as_deref(),
+            matches: matched(matches, matching::grpc),
+            filters: every(filters),
+            backends: backends(backend_refs),
             timeouts: None,
             retry: None,
+            session: session_persistence.as_ref(),
             of_nowhere: OfNowhere::Unavailable,
         }
     }
@@ -292,6 +297,11 @@ impl Translation<'_, '_, '_> {
                 }
                 (None, _) => {}
             }
+        }
+        if let Some(written) = rule.session {
+            let name = session::name(written, document, rule.name, field);
+            say("statefulSession", session::as_a_policy_says_it(written, &name), "sessionPersistence");
+            policy.session = Some(session::session(written, &name));
         }
         policy
     }
