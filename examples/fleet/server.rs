@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     mesh::Mesh,
-    process::{Cores, Process, resident},
+    process::{Cores, Process, cpu, resident},
 };
 
 /// A running server.
@@ -68,6 +68,10 @@ impl Server {
 
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    pub fn cpu(&self) -> Result<Duration> {
+        cpu(self.process.id())
     }
 
     pub fn resident(&self) -> Result<u64> {

@@ -64,6 +64,9 @@ pub fn fan_out(
         crowd.run(
             began + LIMIT,
             |response| {
+                if !response.is_honest {
+                    return Flow::GoOn;
+                }
                 bytes += response.seen.bytes;
                 if response.seen.kind == Some(Kind::Endpoints) && response.seen.mark == Some(mark) {
                     times.push(response.at);

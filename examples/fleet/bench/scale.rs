@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{
     Bench,
     fan_out::{Clock, FanOut, fan_out},
-    table::{Bound, Row, Table},
+    table::{Beside, Bound, Row, Table},
 };
 use crate::{
     client::{Crowd, Known, Requests, Script, probe},
@@ -38,10 +38,10 @@ pub struct Figures {
 }
 
 /// No debounce: it is not what is measured.
-const PUSH: &str = "{ quiet: 0ms, maxDelay: 100ms }";
+pub const PUSH: &str = "{ quiet: 0ms, maxDelay: 100ms }";
 
 /// How long a cold start may take.
-const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,7 +56,7 @@ pub fn compare(bench: &Bench, size: Size, table: &mut Table) -> Result<()> {
     let (ours, floors) = measure(bench, size)?;
     let scenario = size.to_string();
     let is_large = size.sidecars >= 10_000;
-    let floor_bound = |most: f64| is_large.then_some(Bound::TimesFloor(most));
+    let floor_bound = |most: f64| is_large.then_some(Bound::Times(most));
     let fan_out_bound = (!size.large_node).then(|| floor_bound(if size.services > 100 { 1.25 } else { 1.2 })).flatten();
     let cold_bound = (!size.large_node).then(|| floor_bound(1.3)).flatten();
     let cpu_bound = floor_bound(if size.large_node { 1.5 } else { 1.3 });
@@ -67,7 +67,7 @@ pub fn compare(bench: &Bench, size: Size, table: &mut Table) -> Result<()> {
             what: what.to_owned(),
             unit,
             chancery: median(ours.iter().map(figure)),
-            floor: Some(median(floors.iter().map(figure))),
+            beside: Beside::floor(median(floors.iter().map(figure))),
             bound,
         });
     };
@@ -130,7 +130,7 @@ pub fn connect(requests: &Requests, server: &Server, sidecars: usize) -> Result<
 }
 
 /// What chancery says first, and at each of the changes.
-fn record(bench: &Bench, mesh: &Mesh, requests: &Requests) -> Result<Recording> {
+pub fn record(bench: &Bench, mesh: &Mesh, requests: &Requests) -> Result<Recording> {
     let server = Server::chancery(&bench.chancery, mesh, PUSH, &bench.cores)?;
     let (known, mut crowd) = connect(requests, &server, 1)?;
     crowd.keep_bodies();
@@ -153,4 +153,23 @@ fn record(bench: &Bench, mesh: &Mesh, requests: &Requests) -> Result<Recording> 
         anyhow::ensure!(updates.len() == mark as usize, "chancery did not send change {mark}");
     }
     Ok(Recording::new(&known, updates))
+}
+
+/// The same change among many services and among few: it costs what it touches.
+pub fn many_against_few(bench: &Bench, sidecars: usize, few: usize, table: &mut Table) -> Result<()> {
+    let many = few * 50;
+    let p99 = |services| -> Result<f64> {
+        let (ours, _) = measure(bench, Size { sidecars, services, large_node: false })?;
+        Ok(median(ours.iter().flat_map(|run| run.fan_out.changes.iter().map(|change| change.p99))))
+    };
+    let (few_p99, many_p99) = (p99(few)?, p99(many)?);
+    table.add(Row {
+        scenario: format!("{sidecars} sidecars, {many} services against {few}"),
+        what: "fan-out p99".to_owned(),
+        unit: "ms",
+        chancery: many_p99,
+        beside: Some(Beside { whose: "few services", value: few_p99 }),
+        bound: Some(Bound::Times(1.2)),
+    });
+    Ok(())
 }

@@ -38,7 +38,7 @@ pub struct Crowd {
     members: Vec<Member>,
     to_connect: VecDeque<usize>,
     greeting: usize,
-    /// How many have everything they asked for.
+    /// How many of the honest have everything they asked for.
     complete: usize,
     /// How many streams have ended, for whatever reason.
     ended: usize,
@@ -91,7 +91,7 @@ impl Crowd {
         }
     }
 
-    /// How many have everything they asked for.
+    /// How many of the honest have everything they asked for.
     pub fn complete(&self) -> usize {
         self.complete
     }
@@ -224,7 +224,13 @@ impl Crowd {
                     http2.take(&buffer[..count], seen, out);
                     for seen in seen.drain(..) {
                         script.react(&seen, progress, http2, message, out);
-                        if observe(Response { sidecar: index, seen: &seen, at: now }) == Flow::Stop {
+                        if observe(Response {
+                            sidecar: index,
+                            is_honest: script.manner == Manner::Honest,
+                            seen: &seen,
+                            at: now,
+                        }) == Flow::Stop
+                        {
                             flow = Flow::Stop;
                         }
                     }
@@ -240,7 +246,8 @@ impl Crowd {
             }
             break;
         }
-        self.complete += usize::from(progress.complete && !was_complete);
+        let is_honest = script.manner == Manner::Honest;
+        self.complete += usize::from(is_honest && progress.complete && !was_complete);
         let is_greeted = http2.greeted;
         over |= is_greeted && script.manner == Manner::Vanishes;
         if !out.is_empty() {
@@ -278,6 +285,7 @@ impl Crowd {
 #[derive(Debug, Clone, Copy)]
 pub struct Response<'a> {
     pub sidecar: usize,
+    pub is_honest: bool,
     pub seen: &'a Seen,
     pub at: Instant,
 }

@@ -17,7 +17,8 @@ pub mod requests;
 pub mod sidecar;
 
 pub use crowd::{Crowd, Flow};
+pub use inbox::Seen;
 pub use node::Node;
 pub use probe::{Known, probe};
 pub use requests::{Dialect, Kind, Requests};
-pub use sidecar::Script;
+pub use sidecar::{Manner, Script};

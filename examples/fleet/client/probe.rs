@@ -99,11 +99,6 @@ impl Known {
         self.resources[kind as usize].iter().map(|(name, version)| (name.clone(), version.clone())).collect()
     }
 
-    /// Bytes of all responses of a type.
-    pub fn bytes(&self, kind: Kind) -> usize {
-        self.bodies[kind as usize].iter().map(Vec::len).sum()
-    }
-
     fn take(&mut self, seen: &Seen, dialect: Dialect) {
         let Some(kind) = seen.kind else { return };
         for (number, value) in Fields(&seen.body) {
