@@ -6,11 +6,21 @@
 mod conversation;
 #[path = "protocol/delta.rs"]
 mod delta;
+#[path = "protocol/model.rs"]
+mod model;
+#[path = "protocol/optional.rs"]
+mod optional;
 #[path = "protocol/order.rs"]
 mod order;
+#[path = "protocol/pressure.rs"]
+mod pressure;
 #[path = "protocol/properties.rs"]
 mod properties;
+#[path = "protocol/rejections.rs"]
+mod rejections;
 #[path = "protocol/sotw.rs"]
 mod sotw;
 #[path = "protocol/streams.rs"]
 mod streams;
+#[path = "protocol/versions.rs"]
+mod versions;

@@ -19,6 +19,8 @@ pub(super) struct Content<'a> {
     pub resource_type: ResourceType,
     /// Of the whole set, for people and for state-of-the-world's `version_info`.
     pub version: Version,
+    /// Whether it is the full state of a part of the set alone: its version is then no version of the set.
+    pub is_part: bool,
     pub resources: Vec<&'a Resource>,
     /// Delta alone can say this.
     pub removed: Vec<ResourceName>,
@@ -41,7 +43,9 @@ impl Content<'_> {
     pub fn encode(&self) -> Bytes {
         let size: usize = self.resources.iter().map(|resource| self.entry(resource).len()).sum();
         let mut body = BytesMut::with_capacity(size + 256 + self.removed.len() * 64);
-        put_text(&mut body, VERSION_INFO, &self.version.to_string());
+        let version = self.version;
+        let version = if self.is_part { format!("part-of-{version}") } else { version.to_string() };
+        put_text(&mut body, VERSION_INFO, &version);
         put_text(&mut body, TYPE_URL, self.resource_type.type_url());
         for resource in &self.resources {
             body.put_slice(&self.entry(resource));

@@ -226,17 +226,19 @@ impl Session {
         let verdict = self.settle(resource_type, &nonce, error);
         let state = &mut self.types[resource_type];
         state.asked = true;
+        let had_wildcard = state.subscription.is_wildcard();
         let names_before = state.subscription.names().clone();
         let changed = match ask {
             Ask::Delta { subscribe, unsubscribe, initial_versions } => {
+                let changed = state.subscription.delta(resource_type, first, &subscribe, &unsubscribe);
                 if first && !initial_versions.is_empty() {
                     state.holds_some = true;
                     if resource_type.is_full_state() {
                         self.came_back = CameBack::Now;
                     }
-                    state.remember_initial(resource_type, initial_versions);
+                    state.remember_initial(resource_type, &initial_versions);
                 }
-                state.subscription.delta(resource_type, first, &subscribe, &unsubscribe)
+                changed
             }
             Ask::Sotw { names, version } => {
                 let changed = state.subscription.sotw(resource_type, &names);
@@ -255,6 +257,10 @@ impl Session {
             state.held.forget(name);
         }
         state.to_answer.extend(changed.to_answer);
+        if had_wildcard && !state.subscription.is_wildcard() {
+            let TypeState { to_answer, subscription, .. } = state;
+            to_answer.retain(|name| subscription.covers(name.as_str()));
+        }
         state.answer_due = state.subscription.is_wildcard() && (state.answer_due || changed.wildcard_began);
         if !state.subscription.is_active() {
             state.in_flight.forget();
@@ -584,12 +590,16 @@ impl Session {
         let names = resources.iter().map(|resource| resource.name()).take(NAMES_REMEMBERED).cloned().collect();
         let count = resources.len();
         let version = set.version();
-        let held = &self.types[resource_type].held;
+        let TypeState { held, subscription, .. } = &self.types[resource_type];
+        // A client that comes back with the version of a part must not be believed to have everything.
+        let is_full_state = self.dialect == Dialect::Sotw && resource_type.is_full_state();
+        let is_part = is_full_state && !subscription.is_wildcard();
         let adds = resources.iter().any(|resource| held.version(resource.name().as_str()).is_none());
         let content = Content {
             dialect: self.dialect,
             resource_type,
             version,
+            is_part,
             resources,
             removed: removed.to_vec(),
             identity: &self.shared.identity,
@@ -652,11 +662,13 @@ enum Removals {
 
 impl TypeState {
     /// What a client brings from an earlier stream counts where it is the whole state. Endpoints and routes are sent
-    /// again in full: Envoy has been seen to report a version and not to have the endpoints.
-    fn remember_initial(&mut self, resource_type: ResourceType, versions: BTreeMap<String, String>) {
-        if resource_type.is_full_state() {
+    /// again in full: Envoy has been seen to report a version and not to have the endpoints. Those asked for by name are
+    /// answered anyway; under a wildcard, what is gone has to be removed.
+    fn remember_initial(&mut self, resource_type: ResourceType, versions: &BTreeMap<String, String>) {
+        let counts = resource_type.is_full_state();
+        if counts || self.subscription.is_wildcard() {
             // A version that is not one of ours differs from all of ours.
-            let version = |text: &str| Some(Version::parse(text).unwrap_or_default());
+            let version = |text: &str| Some(Version::parse(text).filter(|_| counts).unwrap_or_default());
             let held = versions.iter().map(|(name, text)| (ResourceName::new(name.as_str()), version(text)));
             self.held.except = held.collect();
         }
@@ -716,7 +728,7 @@ fn with_kept(set: &Arc<ResourceSet>, held: &ResourceSet, kept: &[ResourceName]) 
 
 /// Versions are hashes of contents, so a hash of names and versions stands for both.
 fn body_key(content: &Content<'_>) -> BodyKey {
-    let Content { dialect, resource_type, version, resources, removed, identity: _ } = content;
+    let Content { dialect, resource_type, version, is_part, resources, removed, identity: _ } = content;
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     for resource in resources {
         hasher.update(resource.name().as_str().as_bytes());
@@ -727,6 +739,6 @@ fn body_key(content: &Content<'_>) -> BodyKey {
         hasher.update(&[0xff]);
     }
     hasher.update(&(resources.len() as u64).to_le_bytes());
-    hasher.update(&[*dialect as u8, *resource_type as u8]);
+    hasher.update(&[*dialect as u8, *resource_type as u8, u8::from(*is_part)]);
     BodyKey(version.as_u128(), hasher.digest128())
 }

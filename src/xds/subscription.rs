@@ -85,19 +85,17 @@ impl Subscription {
                 changed.to_answer.insert(name);
             }
         }
-        for name in unsubscribe {
-            if name == WILDCARD {
-                self.wildcard = false;
+        // Whether the wildcard stays decides what becomes of the names beside it.
+        self.wildcard &= !unsubscribe.iter().any(|name| name == WILDCARD);
+        for name in unsubscribe.iter().filter(|name| *name != WILDCARD) {
+            let name = ResourceName::new(name.as_str());
+            Arc::make_mut(&mut names).remove(&name);
+            changed.to_answer.remove(&name);
+            // Under the wildcard the client goes on holding it if it exists: it is told which is the case.
+            if self.wildcard {
+                changed.to_answer.insert(name);
             } else {
-                let name = ResourceName::new(name.as_str());
-                Arc::make_mut(&mut names).remove(&name);
-                changed.to_answer.remove(&name);
-                // Under the wildcard the client goes on holding it if it exists: it is told which is the case.
-                if self.wildcard {
-                    changed.to_answer.insert(name);
-                } else {
-                    changed.dropped.insert(name);
-                }
+                changed.dropped.insert(name);
             }
         }
         changed.wildcard_began = self.wildcard && !had_wildcard;

@@ -32,6 +32,11 @@ pub fn resource(resource_type: ResourceType, name: &str, content: &str) -> Resou
     Resource::encode(resource_type, ResourceName::new(name), &body)
 }
 
+/// The version of that resource.
+pub fn version(resource_type: ResourceType, name: &str, content: &str) -> String {
+    resource(resource_type, name, content).version().to_string()
+}
+
 /// `a=1 b=2` for each type.
 pub fn snapshot(clusters: &str, endpoints: &str, listeners: &str, routes: &str) -> Arc<Snapshot> {
     let text = |resource_type| match resource_type {
@@ -199,7 +204,9 @@ impl Heard {
             Dialect::Sotw => {
                 let message = DiscoveryResponse::decode(&*bytes).unwrap();
                 // A plain Any has no name: in these tests contents are unique enough to stand for it.
-                let resources = message.resources.iter().map(|any| (content(any), content(any))).collect();
+                let resources: BTreeMap<String, String> =
+                    message.resources.iter().map(|any| (content(any), content(any))).collect();
+                assert_eq!(resources.len(), message.resources.len(), "a name stands once in a response");
                 Self {
                     resource_type: ResourceType::from_type_url(&message.type_url).unwrap(),
                     nonce: message.nonce,
