@@ -2,7 +2,8 @@
 //! documentation of the features. `UPDATE_GOLDEN=1` rewrites; a file that no case writes fails.
 //!
 //! `input.yaml` holds the services, then `---`, then policy documents. A first line `# node: …` names the client as
-//! the command line does. What is the same for everybody (the HTTP listener, the cluster that leads back into it, the
+//! the command line does; with the word `grpc` in it there is also a `grpc.yaml`, which is what a gRPC client without a proxy
+//! is served of the same, and what it does not do. What is the same for everybody (the HTTP listener, the cluster that leads back into it, the
 //! answer for unknown hosts) is left out of `envoy.yaml`; the cases `outbound` and `outbound-…` show it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
 
@@ -50,13 +51,34 @@ impl Case {
 
     fn snapshot(&self) -> (World, Value) {
         let mut world = self.world();
-        let group = self.group(&world);
+        let group = self.group(&world, ClientKind::Envoy);
         let snapshot = world.compile(&group).snapshot.to_json();
         (world, snapshot)
     }
 
-    fn group(&self, world: &World) -> NodeGroup {
-        let node = self.input.lines().next().and_then(|line| line.strip_prefix("# node: ")).unwrap_or_default();
+    /// Its `grpc.yaml`, where it has one.
+    fn for_grpc(&self) -> Option<String> {
+        self.node().split(' ').find(|word| *word == "grpc")?;
+        let mut world = self.world();
+        let group = self.group(&world, ClientKind::Grpc);
+        let mut shown = world.compile(&group).snapshot.to_json();
+        shown.as_object_mut().unwrap().retain(|_, resources| !resources.as_array().unwrap().is_empty());
+        merge_names(&mut shown["listeners"]);
+        let services: Vec<_> = world.catalog().iter().map(|(name, _)| name.clone()).collect();
+        let lacking = services.iter().flat_map(|name| world.lacking(&group, name)).map(|lacking| {
+            let loudness = if lacking.changes_traffic { "problem" } else { "note" };
+            Value::from(format!("{loudness}: {} {}: {}", lacking.cluster, lacking.setting, lacking.sentence))
+        });
+        shown["lacking"] = lacking.collect();
+        Some(serde_saphyr::to_string(&shown).unwrap())
+    }
+
+    fn node(&self) -> &str {
+        self.input.lines().next().and_then(|line| line.strip_prefix("# node: ")).unwrap_or_default()
+    }
+
+    fn group(&self, world: &World, kind: ClientKind) -> NodeGroup {
+        let node = self.node();
         let value = |key: &str| node.split(' ').find_map(|word| word.strip_prefix(key)).unwrap_or_default().to_owned();
         world.grouping().group_of(&Proxy {
             id: "golden".into(),
@@ -69,14 +91,25 @@ impl Case {
                 .collect(),
             locality: Locality::parse(&value("locality=")),
             local_cluster: node.split(' ').any(|word| word == "zone-aware"),
-            kind: ClientKind::Envoy,
+            kind,
             role: Role::Sidecar,
         })
     }
 
-    fn path(&self) -> PathBuf {
-        PathBuf::from(FOLDER).join(&self.name).join("envoy.yaml")
+    fn folder(&self) -> PathBuf {
+        PathBuf::from(FOLDER).join(&self.name)
     }
+}
+
+/// Listeners that differ in nothing but their names become one that has them all.
+fn merge_names(listeners: &mut Value) {
+    let mut by_content: BTreeMap<String, (Value, Vec<String>)> = BTreeMap::new();
+    for mut listener in std::mem::take(listeners.as_array_mut().unwrap()) {
+        let name = listener.as_object_mut().unwrap().remove("name").unwrap().as_str().unwrap().to_owned();
+        by_content.entry(listener.to_string()).or_insert((listener, Vec::new())).1.push(name);
+    }
+    *listeners =
+        by_content.into_values().map(|(listener, names)| json!({ "names": names, "each": listener })).collect();
 }
 
 /// Leaves out what is the same for everybody.
@@ -112,15 +145,20 @@ fn every_case_becomes_what_stands_beside_it() {
     for case in cases() {
         let (_, snapshot) = case.snapshot();
         let shown = if case.name.starts_with("outbound") { snapshot } else { own_part(snapshot) };
-        let text = serde_saphyr::to_string(&shown).unwrap();
-        if update {
-            fs::write(case.path(), &text).unwrap();
+        let mut outputs = vec![("envoy.yaml", serde_saphyr::to_string(&shown).unwrap())];
+        outputs.extend(case.for_grpc().map(|text| ("grpc.yaml", text)));
+        for (name, text) in &outputs {
+            let path = case.folder().join(name);
+            if update {
+                fs::write(&path, text).unwrap();
+            }
+            let golden =
+                fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} has no {name}: UPDATE_GOLDEN=1", case.name));
+            similar_asserts::assert_eq!(golden, *text, "{}", case.name);
         }
-        let golden = fs::read_to_string(case.path())
-            .unwrap_or_else(|_| panic!("{} has no envoy.yaml: UPDATE_GOLDEN=1", case.name));
-        similar_asserts::assert_eq!(golden, text, "{}", case.name);
-        let stale = fs::read_dir(case.path().parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
-        let stale: Vec<_> = stale.filter(|name| name != "input.yaml" && name != "envoy.yaml").collect();
+        let written = |name: &std::ffi::OsString| name == "input.yaml" || outputs.iter().any(|(own, _)| name == own);
+        let stale = fs::read_dir(case.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+        let stale: Vec<_> = stale.filter(|name| !written(name)).collect();
         assert!(stale.is_empty(), "{}: nobody writes {stale:?}", case.name);
     }
 }

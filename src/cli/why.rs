@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Outcome, inputs, node::NodeArgs, output};
 use crate::{
+    compile::Lacking,
     control::World,
-    model::{CatalogEntry, Port, Proxy},
+    model::{CatalogEntry, ClientKind, Port, Proxy},
     policy::{
         Document, Why,
         why::{Origin, Overrode, Setting},
@@ -40,13 +41,18 @@ pub struct WhyCommand {
 impl WhyCommand {
     pub fn run(self) -> Result<Outcome> {
         let proxy = self.node.proxy()?;
-        let Some(world) = inputs::load_or_explain(&self.config)? else { return Ok(Outcome::Problems) };
+        let Some(mut world) = inputs::load_or_explain(&self.config)? else { return Ok(Outcome::Problems) };
         let (entry, port) = find(&world, &self.target)?;
+        let (entry, port) = (&entry.clone(), port.cloned());
         let group = world.grouping().group_of(&proxy);
-        let why = world.policies().why(entry, port, &proxy, &group.view, world.catalog());
+        let why = world.policies().why(entry, port.as_ref(), &proxy, &group.view, world.catalog());
+        let mut lacking = world.lacking(&group, &entry.service.name);
+        lacking.retain(|lacking| port.as_ref().is_none_or(|port| port.number == lacking.cluster.port));
         match self.output {
-            output::Format::Human => output::result(&human(entry, &proxy, &why))?,
-            output::Format::Json | output::Format::Yaml => output::value(self.output, &to_json(entry, &proxy, &why))?,
+            output::Format::Human => output::result(&human(entry, &proxy, &why, &lacking))?,
+            output::Format::Json | output::Format::Yaml => {
+                output::value(self.output, &to_json(entry, &proxy, &why, &lacking))?;
+            }
         }
         Ok(Outcome::Fine)
     }
@@ -79,7 +85,7 @@ fn find<'a>(world: &'a World, written: &str) -> Result<(&'a CatalogEntry, Option
     Ok((entry, Some(port)))
 }
 
-fn to_json(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> Value {
+fn to_json(entry: &CatalogEntry, proxy: &Proxy, why: &Why, lacking: &[Lacking]) -> Value {
     let not_applied: Vec<Value> = why
         .not_applied
         .iter()
@@ -87,9 +93,20 @@ fn to_json(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> Value {
             with_origin(&entry.document, &entry.field, json!({ "field": entry.field, "reason": entry.reason }))
         })
         .collect();
-    json!({
+    let mut answer = json!({
         "service": entry.service.name.as_str(), "node": &*proxy.id, "workload": &*proxy.workload,
         "settings": why.settings().iter().map(setting_json).collect::<Vec<_>>(), "notApplied": not_applied,
+    });
+    if proxy.kind == ClientKind::Grpc {
+        answer["lacking"] = lacking.iter().map(lacking_json).collect();
+    }
+    answer
+}
+
+fn lacking_json(Lacking { cluster, setting, sentence, changes_traffic }: &Lacking) -> Value {
+    json!({
+        "cluster": cluster.to_string(), "setting": &**setting, "sentence": &**sentence,
+        "changesTraffic": changes_traffic,
     })
 }
 
@@ -134,7 +151,7 @@ const COLUMNS: usize = 100;
 /// Paths longer than this push their own value out, not everybody's.
 const WIDEST_PATH: usize = 46;
 
-fn human(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> String {
+fn human(entry: &CatalogEntry, proxy: &Proxy, why: &Why, lacking: &[Lacking]) -> String {
     let mut text = String::new();
     let workload = if proxy.workload.is_empty() { String::new() } else { format!(" ({})", proxy.workload) };
     for target in &why.targets {
@@ -169,6 +186,14 @@ fn human(entry: &CatalogEntry, proxy: &Proxy, why: &Why) -> String {
             let _ = writeln!(text, "{title}");
             section(&mut text, &stated.iter().flat_map(|stated| stated.settings()).collect::<Vec<_>>());
         }
+    }
+    if !lacking.is_empty() {
+        text.push_str("what a gRPC client without a proxy does not do of this\n");
+        for Lacking { cluster, setting, sentence, changes_traffic: _ } in lacking {
+            let _ = writeln!(text, "  {setting}  of {cluster}");
+            wrapped(&mut text, 4, sentence);
+        }
+        text.push('\n');
     }
     if !why.not_applied.is_empty() {
         text.push_str("does not apply\n");

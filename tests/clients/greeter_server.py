@@ -1,6 +1,6 @@
 """greeter_server.py NAME PORT [NAME PORT]...: gRPC services in one process, each by its name.
 
-test.Greeter: Greet answers with the name, as bytes. Hold answers with it and stays open until the caller ends it. Fail ends
+test.Greeter: Greet answers with the name, as bytes; where the name begins with `failing` it is not available. Hold answers with it and stays open until the caller ends it. Fail ends
 with the status whose number the caller sends, and the number of calls so far as its message.
 """
 import sys
@@ -26,8 +26,13 @@ def serve(name, port):
             calls[0] += 1
         context.abort(STATUSES[int(request)], str(calls[0]))
 
+    def greet(request, context):
+        if name.startswith("failing"):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "as always")
+        return name.encode()
+
     handlers = {
-        "Greet": grpc.unary_unary_rpc_method_handler(lambda request, context: name.encode()),
+        "Greet": grpc.unary_unary_rpc_method_handler(greet),
         "Hold": grpc.unary_stream_rpc_method_handler(hold),
         "Fail": grpc.unary_unary_rpc_method_handler(fail),
     }

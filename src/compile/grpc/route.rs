@@ -167,7 +167,8 @@ impl Making<'_> {
             self.lackings.note(whose, "gRPC clients mirror nothing");
         }
         if hash_keys.iter().any(|key| !matches!(key, HashKey::Header(_))) {
-            self.lackings.note(whose, "gRPC hashes metadata alone");
+            let setting = format!("{whose}.loadBalancer.consistentHash");
+            self.lackings.note(&setting, "gRPC hashes metadata alone (A42)");
         }
         let status_of_nowhere = match of_nowhere {
             // That is how calls to a cluster without endpoints end.
