@@ -1,7 +1,8 @@
 //! The running server: builds the parts, owns every task, decides the order of start and stop.
 //!
-//! Started: files and sources, the control loop, the admin API, the xDS server. Stopped in reverse: streams end
-//! first, within a deadline, while everything behind them still stands.
+//! Started: what was kept from the last run, files and sources, the control loop, the admin API, the xDS server. Stopped
+//! in reverse: streams end first, within a deadline, while everything behind them still stands; what is good is written
+//! last.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,16 +25,20 @@ use crate::{
     admin::Admin,
     catalog::GuardSettings,
     config::{self, Config, SourceConfig},
-    control::{self, Control, Settle, Status},
+    control::{self, Control, Releaser, Settle, Status},
     diagnostic::{Diagnostic, SourceFile},
     discovery::{SourceHandle, file::FileSource, supervise},
     files,
     publish::Publish,
+    state::{self, Good, LastGood, Saver},
     xds,
 };
 
 /// How long open streams may take to end after SIGTERM, of the 8 s in which everything ends.
 const DRAIN: Duration = Duration::from_secs(7);
+
+/// How long writing the last state may take when the process ends.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -46,7 +51,7 @@ pub enum Ended {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
-    warn_of_what_is_not_built(config);
+    let Kept { last_good, problems: state_problems, saver } = Kept::open(config, config_path)?;
     let mut tasks = JoinSet::new();
     let sources = start_sources(config, &mut tasks);
     let policy_files = files::watch(config.policies.clone());
@@ -69,9 +74,26 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     let settle = Settle { quiet: config.push.quiet, max_delay: config.push.max_delay };
     let metrics = control::Metrics::register(&mut registry);
     let guard = GuardSettings { max_removed_percent: config.guard.max_removed_percent, hold: config.guard.hold };
-    let mut control = Control::new(sources, policy_files, settle, guard, publish.clone(), status_sender, metrics);
-    let problems = control.first_look().await;
+    let (releaser, releases) = Releaser::new();
+    let (good, what_is_good) = watch::channel(Arc::new(Good::default()));
+    let (saver, saving) = saver.map_or_else(|| (None, watch::channel(None).1), |(saver, saving)| (Some(saver), saving));
+    let mut control = Control::new(control::Parts {
+        sources,
+        policy_files,
+        settle,
+        guard,
+        admin_url: format!("http://{}", config.admin_listen),
+        last_good,
+        good,
+        saving,
+        releases,
+        publish: publish.clone(),
+        status: status_sender,
+        metrics,
+    });
+    let mut problems = control.first_look().await;
     if !problems.is_empty() {
+        problems.extend(state_problems);
         return Ok(Ended::Refused(problems));
     }
 
@@ -84,7 +106,10 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
         tls,
     };
     let (draining, stopping) = (CancellationToken::new(), CancellationToken::new());
-    let admin = Admin { status, clients, publish, registry: Arc::new(registry), draining: draining.clone() };
+    let draining_too = draining.clone();
+    let admin =
+        Admin { status, clients, publish, releaser, guard, registry: Arc::new(registry), draining: draining_too };
+    let saver_task = saver.map(|saver| tokio::spawn(saver.run(what_is_good, stopping.clone())));
     tasks.spawn(control.run());
     let admin_task = tokio::spawn(admin.serve(admin_listener, stopping.clone().cancelled_owned()));
     let mut xds_task = tokio::spawn(server.serve(xds_listener, draining.clone()));
@@ -116,6 +141,9 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
     }
     stopping.cancel();
     let _ = timeout(Duration::from_secs(1), admin_task).await;
+    if let Some(saver_task) = saver_task {
+        let _ = timeout(LAST_WRITE, saver_task).await;
+    }
     tasks.shutdown().await;
     tracing::info!("stopped");
     Ok(Ended::Stopped)
@@ -132,10 +160,28 @@ fn say_if_configuration_differs(running: &Config, path: &Path) {
     }
 }
 
-/// What the configuration asks for and has no effect yet is said, so that nobody relies on it.
-fn warn_of_what_is_not_built(config: &Config) {
-    if let Some(folder) = &config.state_dir {
-        tracing::warn!(folder = %folder.display(), "`stateDir` has no effect yet: the last good state is kept in memory only");
+/// What `stateDir` holds, and who writes to it.
+struct Kept {
+    last_good: LastGood,
+    problems: Vec<Diagnostic>,
+    saver: Option<(Saver, state::Saving)>,
+}
+
+impl Kept {
+    /// Takes the folder, so that another process on it is refused before it disturbs anybody.
+    fn open(config: &Config, config_path: &Path) -> Result<Self> {
+        let Some(path) = &config.state_dir else {
+            return Ok(Self { last_good: LastGood::default(), problems: Vec::new(), saver: None });
+        };
+        // Sources are known by what they are in the configuration, wherever the process was started.
+        let base = config_path.parent().unwrap_or(Path::new(""));
+        let words = |source: &SourceConfig| match source {
+            SourceConfig::File { path } => format!("file {}", path.strip_prefix(base).unwrap_or(path).display()),
+        };
+        let mut folder = state::Folder::open(path, base, config.sources.iter().map(words))?;
+        let (last_good, problems) = folder.load();
+        problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+        Ok(Self { last_good, problems, saver: Some(Saver::new(folder)) })
     }
 }
 

@@ -23,7 +23,7 @@
 //!  IO   xds::stream         ◄──── gRPC ────► Envoy
 //! ```
 //!
-//! Beside it stands `plan`, which compares two compilations of one catalog and says what a change of documents does.
+//! What is good is kept on disk by `state`, and read back by the next process. Beside it stands `plan`, which compares two compilations of one catalog and says what a change of documents does.
 
 pub mod admin;
 pub mod app;
@@ -43,5 +43,6 @@ pub mod proto;
 pub mod publish;
 pub mod resources;
 pub mod schema;
+pub mod state;
 pub mod xds;
 pub mod yaml;

@@ -41,8 +41,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "files",
             "diagnostic",
             "resources",
+            "state",
         ],
     ),
+    // What is kept is what discovery publishes and what policies are written as, in the words of a snapshot.
+    ("state", &["catalog", "model", "discovery", "diagnostic"]),
     // What a field does is found by trying it, in the very world that serves.
     ("plan", &["control", "policy", "resources", "model", "diagnostic", "yaml"]),
     ("publish", &["model", "resources"]),
@@ -71,6 +74,7 @@ const PURE: &[&str] = &[
     "xds/session.rs",
     "xds/subscription.rs",
     "control/settle.rs",
+    "state/text.rs",
     "xds/message.rs",
     "xds/held.rs",
     "xds/in_flight.rs",

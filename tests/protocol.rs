@@ -18,6 +18,8 @@ mod pressure;
 mod properties;
 #[path = "protocol/rejections.rs"]
 mod rejections;
+#[path = "protocol/replicas.rs"]
+mod replicas;
 #[path = "protocol/sotw.rs"]
 mod sotw;
 #[path = "protocol/streams.rs"]

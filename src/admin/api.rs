@@ -1,6 +1,6 @@
 //! `/api/v1/…`: services, proxies, policies and resources as JSON.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use axum::{
     Json, Router,
@@ -10,12 +10,12 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::Admin;
+use super::{Admin, time};
 use crate::{
-    diagnostic::{At, Diagnostic, Place},
-    model::{Catalog, CatalogEntry, Endpoint, Health, Port},
+    catalog::services_json,
+    diagnostic::{At, Diagnostic, Place, SourceFile},
 };
 
 pub(super) fn routes() -> Router<Admin> {
@@ -34,10 +34,14 @@ async fn services(State(admin): State<Admin>) -> Json<Value> {
         .sources
         .iter()
         .map(|source| {
-            json!({
-                "name": source.name, "synced": source.synced,
+            let mut value = json!({
+                "name": source.name, "synced": source.synced, "current": source.current,
                 "services": source.services, "problems": source.problems,
-            })
+            });
+            if let Some(saved) = source.from_state {
+                value["fromState"] = json!({ "saved": time(saved), "since": time(status.started) });
+            }
+            value
         })
         .collect();
     Json(json!({ "services": services, "sources": sources, "problems": problems(&status.problems) }))
@@ -63,13 +67,12 @@ async fn policies(State(admin): State<Admin>) -> Json<Value> {
     for place in &places {
         files.insert(&place.file.path, &place.file.text);
     }
+    // A document that did not move when its file changed still stands in the text before: the file's own counts.
+    for SourceFile { path, text } in status.policy_files.iter().map(|file| &**file) {
+        files.insert(path, text);
+    }
     let files: Vec<Value> = files.into_iter().map(|(path, text)| json!({ "path": path, "text": text })).collect();
     Json(json!({ "policies": policies, "files": files, "problems": problems(&status.problems) }))
-}
-
-/// Services in the format of the service snapshot, sorted by name: equal catalogs are equal texts.
-pub fn services_json(catalog: &Catalog) -> Value {
-    Value::Array(catalog.iter().map(|(_, entry)| service(entry)).collect())
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,44 +105,4 @@ fn problems(problems: &[Diagnostic]) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-fn service(entry: &CatalogEntry) -> Value {
-    let service = &entry.service;
-    json!({
-        "name": service.name.as_str(),
-        "hosts": service.hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>(),
-        "labels": labels(&service.labels),
-        "ports": service.ports.iter().map(port).collect::<Vec<_>>(),
-        "endpoints": entry.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
-    })
-}
-
-fn port(port: &Port) -> Value {
-    let Port { number, name, protocol, listen } = port;
-    let mut value = json!({ "name": name.as_str(), "port": number.get(), "protocol": protocol.as_str() });
-    if let Some(listen) = listen {
-        value["listen"] = Value::from(SocketAddr::to_string(listen));
-    }
-    value
-}
-
-fn endpoint(endpoint: &Endpoint) -> Value {
-    let Endpoint { address, ports, locality, weight, health, labels: endpoint_labels } = endpoint;
-    json!({
-        "address": address.to_string(),
-        "ports": ports.iter().map(|(name, port)| (name.to_string(), Value::from(port.get()))).collect::<Map<_, _>>(),
-        "locality": { "region": &*locality.region, "zone": &*locality.zone, "subzone": &*locality.subzone },
-        "weight": weight.get(),
-        "health": match health {
-            Health::Healthy => "healthy",
-            Health::Unhealthy => "unhealthy",
-            Health::Draining => "draining",
-        },
-        "labels": labels(endpoint_labels),
-    })
-}
-
-fn labels(labels: &crate::model::service::Labels) -> Map<String, Value> {
-    labels.iter().map(|(key, value)| (key.to_string(), Value::from(&**value))).collect()
 }

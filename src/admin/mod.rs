@@ -1,14 +1,13 @@
 //! The admin HTTP API: health, readiness, metrics, and what the control plane knows, as JSON.
 //!
 //! Everything is read from values that others publish: the status of the control loop, the registry of clients, the
-//! snapshots of the groups. It changes nothing.
+//! snapshots of the groups. One thing can be asked for: that a held removal goes.
 
 mod api;
+mod guard;
 mod openapi;
 
-pub use api::services_json;
-
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::SystemTime};
 
 use axum::{
     Router,
@@ -22,7 +21,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    control::{Readiness, Status},
+    catalog::GuardSettings,
+    control::{Readiness, Releaser, Status},
     publish::Publish,
     xds::Clients,
 };
@@ -36,6 +36,10 @@ pub struct Admin {
     pub clients: Arc<Clients>,
     /// What each group is served.
     pub publish: Arc<Publish>,
+    /// Lets held removals go.
+    pub releaser: Releaser,
+    /// When a removal is held.
+    pub guard: GuardSettings,
     /// Every metric of the process.
     pub registry: Arc<Registry>,
     /// The process is ending: it takes no more proxies.
@@ -58,6 +62,7 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .merge(api::routes())
+            .merge(guard::routes())
             .route("/api/v1/openapi.json", get(openapi::document))
             .with_state(self)
     }
@@ -86,6 +91,11 @@ async fn readyz(State(admin): State<Admin>) -> Response {
                 .into_response()
         }
     }
+}
+
+/// As people and programs read it: in UTC, to the second.
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

@@ -14,15 +14,34 @@ fn describe() -> Value {
         "info": {
             "title": "chancery admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What the control plane knows and serves. Reading only.",
+            "description": "What the control plane knows and serves, and letting held removals go. Without authentication.",
         },
         "paths": {
             "/healthz": text("The process is alive"),
-            "/readyz": text("200 once every source has synced once, 503 before; the text names what is waited for, and problems with what was read last"),
+            "/readyz": text("200 once every source has synced once, or what was kept in stateDir is served in its place; 503 before. The text names what is waited for, and problems with what was read last"),
             "/metrics": text("Prometheus metrics"),
             "/api/v1/services": json_list("Every service with its ports and endpoints, as discovery has it", "services"),
             "/api/v1/proxies": json_list("Every connected proxy: its node, its group, and per type what it was sent, acknowledged and rejected", "proxies"),
             "/api/v1/policies": json_list("The policy documents in force, the texts of the files they stand in, and the problems with what was read last", "policies"),
+            "/api/v1/guard": json_list("Sudden removals that are held back: by source and service, what would be removed, since and until when", "held"),
+            "/api/v1/guard/release": {
+                "post": {
+                    "summary": "Lets held removals go at once, and says what they are: all, or those of one source, or what concerns one service",
+                    "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": { "source": { "type": "string" }, "service": { "type": "string" } },
+                    } } } },
+                    "responses": {
+                        "200": response("application/json", json!({
+                            "type": "object",
+                            "required": ["released"],
+                            "properties": { "released": { "type": "array", "items": { "type": "object" } } },
+                        })),
+                        "404": response("application/json", error_schema()),
+                    },
+                },
+            },
             "/api/v1/resources": {
                 "get": {
                     "summary": "What a connected proxy is served, as proto3 JSON: clusters, endpoints, listeners, routes, secrets",
@@ -70,10 +89,12 @@ mod tests {
     fn every_path_has_a_summary_and_an_answer() {
         let document = describe();
         let paths = document["paths"].as_object().expect("an object of paths");
-        assert_eq!(paths.len(), 7);
+        assert_eq!(paths.len(), 9);
         for (path, item) in paths {
-            assert!(item["get"]["summary"].is_string(), "{path}");
-            assert!(item["get"]["responses"]["200"].is_object(), "{path}");
+            for (method, operation) in item.as_object().expect("operations by method") {
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(operation["responses"]["200"].is_object(), "{method} {path}");
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Removals are suspected first: a source that suddenly loses much of what it had is believed only after a while.
 //!
 //! What would be removed is held, while additions, changes and everything else go on. The hold ends when what was
-//! lost is back, or when time has shown that it is meant. Losses are counted net, so that replaced instances are no
-//! loss, and only where there was enough to make a share of it mean something. Pure: instants are given.
+//! lost is back, when time has shown that it is meant, or when somebody says so. Losses are counted net, so that
+//! replaced instances are no loss, and only where there was enough to make a share of it mean something. Pure:
+//! instants are given.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -38,6 +39,8 @@ pub struct Guard {
     /// What counts: the source's latest slice, and what is held beside it.
     effective: OrdMap<ServiceName, CatalogEntry>,
     services_held_since: Option<Instant>,
+    /// Services among those held that may go all the same.
+    let_go: BTreeSet<ServiceName>,
     endpoints_held_since: BTreeMap<ServiceName, Instant>,
 }
 
@@ -54,30 +57,34 @@ pub struct Admitted {
 
 /// A removal that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Held {
-    /// Of services.
-    Services {
-        /// How many are gone.
-        gone: usize,
-        /// Of how many.
-        of: usize,
-    },
-    /// Of endpoints.
-    Endpoints {
-        /// Of this service.
-        service: ServiceName,
-        /// How many are gone.
-        gone: usize,
-        /// Of how many.
-        of: usize,
-    },
+pub struct Held {
+    /// What would be removed.
+    pub lost: Lost,
+    /// How many are gone, less those that came instead.
+    pub gone: usize,
+    /// Of how many.
+    pub of: usize,
+    /// When it was first seen.
+    pub since: Instant,
+    /// When it is believed.
+    pub until: Instant,
+}
+
+/// What a source no longer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// These services.
+    Services(Vec<ServiceName>),
+    /// Endpoints of one service.
+    Endpoints(ServiceName, Vec<Endpoint>),
 }
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Services { gone, of } => write!(f, "{gone} of {of} services are gone at once: their removal is held"),
-            Self::Endpoints { service, gone, of } => {
+        let Self { lost, gone, of, .. } = self;
+        match lost {
+            Lost::Services(_) => write!(f, "{gone} of {of} services are gone at once: their removal is held"),
+            Lost::Endpoints(service, _) => {
                 write!(f, "{gone} of {of} endpoints of {service} are gone at once: their removal is held")
             }
         }
@@ -87,7 +94,18 @@ impl fmt::Display for Held {
 impl Guard {
     /// A guard that has seen nothing yet.
     pub fn new(settings: GuardSettings) -> Self {
-        Self { settings, effective: OrdMap::new(), services_held_since: None, endpoints_held_since: BTreeMap::new() }
+        Self::remembering(settings, OrdMap::new())
+    }
+
+    /// A guard that knows what counted when the process last ran.
+    pub fn remembering(settings: GuardSettings, effective: OrdMap<ServiceName, CatalogEntry>) -> Self {
+        Self {
+            settings,
+            effective,
+            services_held_since: None,
+            let_go: BTreeSet::new(),
+            endpoints_held_since: BTreeMap::new(),
+        }
     }
 
     /// Takes the source's latest slice.
@@ -96,35 +114,73 @@ impl Guard {
         let Changes { removed, added, changed } = Changes::between(&before, &slice.services);
         let mut services = slice.services.clone();
         let mut held = Vec::new();
-        let mut again_at: Option<Instant> = None;
 
         let gone = removed.len().saturating_sub(added);
         let sudden = before.len() >= FEWEST_SERVICES && self.is_sudden(gone, before.len());
-        self.services_held_since = self.settings.holds(sudden, self.services_held_since, now, &mut again_at);
-        if self.services_held_since.is_some() {
-            held.push(Held::Services { gone, of: before.len() });
-            services.extend(removed.iter().map(|(name, entry)| ((*name).clone(), (*entry).clone())));
+        self.services_held_since = self.settings.holds(sudden, self.services_held_since, now);
+        let (mut going, mut staying) = (Vec::new(), Vec::new());
+        if let Some(since) = self.services_held_since {
+            (going, staying) = removed.into_iter().partition(|(name, _)| self.let_go.contains(*name));
+            if staying.is_empty() {
+                self.services_held_since = None;
+                going.clear();
+            } else {
+                let names: Vec<ServiceName> = staying.iter().map(|(name, _)| (*name).clone()).collect();
+                let (of, until) = (before.len(), since + self.settings.hold);
+                held.push(Held { gone: gone.min(names.len()), lost: Lost::Services(names), of, since, until });
+            }
         }
+        self.let_go = going.iter().map(|(name, _)| (*name).clone()).collect();
+        let owned = |(name, entry): (&ServiceName, &CatalogEntry)| (name.clone(), entry.clone());
+        services.extend(staying.into_iter().map(owned));
 
         let mut endpoints_held_since = BTreeMap::new();
         for (name, old, new) in changed {
             let (was, gone) = (old.endpoints.len(), old.endpoints.len().saturating_sub(new.endpoints.len()));
             let sudden = was >= FEWEST_ENDPOINTS && self.is_sudden(gone, was);
             let since = self.endpoints_held_since.get(name).copied();
-            if let Some(since) = self.settings.holds(sudden, since, now, &mut again_at) {
+            if let Some(since) = self.settings.holds(sudden, since, now) {
                 endpoints_held_since.insert(name.clone(), since);
-                held.push(Held::Endpoints { service: name.clone(), gone, of: was });
-                services.insert(name.clone(), CatalogEntry { endpoints: with_held(old, new), ..new.clone() });
+                let lost = lost_endpoints(old, new);
+                services.insert(name.clone(), CatalogEntry { endpoints: with_held(old, new, &lost), ..new.clone() });
+                let (lost, until) = (Lost::Endpoints(name.clone(), lost), since + self.settings.hold);
+                held.push(Held { lost, gone, of: was, since, until });
             }
         }
         self.endpoints_held_since = endpoints_held_since;
+        // What was let go still counts for the share that is gone: the rest of one loss stays one loss.
         self.effective = services.clone();
-        let Slice { services: _, problems, synced } = &**slice;
+        self.effective.extend(going.into_iter().map(owned));
         let slice = match held.is_empty() {
             true => slice.clone(),
-            false => Arc::new(Slice { services, problems: problems.clone(), synced: *synced }),
+            false => Arc::new(Slice { services, ..(**slice).clone() }),
         };
+        let again_at = held.iter().map(|held| held.until).min();
         Admitted { slice, held, again_at }
+    }
+
+    /// Lets go what is held, or of that what concerns one service, and says what it was. It counts from the next slice
+    /// that is admitted; `said` is the latest.
+    pub fn release(&mut self, said: &Slice, only: Option<&ServiceName>) -> Vec<Lost> {
+        let concerned = |name: &ServiceName| only.is_none_or(|only| only == name);
+        let mut released = Vec::new();
+        if self.services_held_since.is_some() {
+            let is_held = |name: &&ServiceName| !said.services.contains_key(*name) && !self.let_go.contains(*name);
+            let names: Vec<ServiceName> =
+                self.effective.keys().filter(is_held).filter(|name| concerned(name)).cloned().collect();
+            if !names.is_empty() {
+                self.let_go.extend(names.iter().cloned());
+                released.push(Lost::Services(names));
+            }
+        }
+        for name in self.endpoints_held_since.keys().filter(|name| concerned(name)) {
+            if let (Some(old), Some(new)) = (self.effective.get(name), said.services.get(name)) {
+                released.push(Lost::Endpoints(name.clone(), lost_endpoints(old, new)));
+                let new = new.clone();
+                self.effective.insert(name.clone(), new);
+            }
+        }
+        released
     }
 
     fn is_sudden(&self, gone: usize, of: usize) -> bool {
@@ -134,20 +190,9 @@ impl Guard {
 
 impl GuardSettings {
     /// Since when a loss is held, if it is: from the first time it is seen, until its time is up.
-    fn holds(
-        self,
-        sudden: bool,
-        since: Option<Instant>,
-        now: Instant,
-        again_at: &mut Option<Instant>,
-    ) -> Option<Instant> {
+    fn holds(self, sudden: bool, since: Option<Instant>, now: Instant) -> Option<Instant> {
         let since = sudden.then(|| since.unwrap_or(now))?;
-        let ends = since + self.hold;
-        if ends <= now {
-            return None;
-        }
-        *again_at = Some(again_at.map_or(ends, |earlier| earlier.min(ends)));
-        Some(since)
+        (now < since + self.hold).then_some(since)
     }
 }
 
@@ -173,11 +218,16 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// The new endpoints and those that would be removed; one whose address is still there is not held beside itself.
-fn with_held(old: &CatalogEntry, new: &CatalogEntry) -> Arc<EndpointSet> {
+/// Those that would be removed; one whose address is still there is not lost.
+fn lost_endpoints(old: &CatalogEntry, new: &CatalogEntry) -> Vec<Endpoint> {
     let same_place = |a: &Endpoint, b: &Endpoint| a.address == b.address && a.ports == b.ports;
-    let gone = old.endpoints.iter().filter(|old| !new.endpoints.iter().any(|new| same_place(old, new)));
-    let all = EndpointSet::new(new.endpoints.iter().chain(gone).cloned().collect());
+    let is_lost = |old: &&Endpoint| !new.endpoints.iter().any(|new| same_place(old, new));
+    old.endpoints.iter().filter(is_lost).cloned().collect()
+}
+
+/// The new endpoints, and those that are held.
+fn with_held(old: &CatalogEntry, new: &CatalogEntry, lost: &[Endpoint]) -> Arc<EndpointSet> {
+    let all = EndpointSet::new(new.endpoints.iter().chain(lost).cloned().collect());
     if all == *old.endpoints { old.endpoints.clone() } else { Arc::new(all) }
 }
 
@@ -308,5 +358,50 @@ mod tests {
         );
         assert_eq!(admitted.again_at, Some(at(31)));
         assert_eq!(guard.admit(&slice("a:4 b:1 c:1"), at(2)).again_at, None);
+    }
+
+    fn let_go(released: &[Lost]) -> Vec<String> {
+        let text = |lost: &Lost| match lost {
+            Lost::Services(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Lost::Endpoints(service, endpoints) => format!("{} of {service}", endpoints.len()),
+        };
+        released.iter().map(text).collect()
+    }
+
+    #[test]
+    fn what_is_released_goes_at_once_and_other_things_stay_held() {
+        let mut guard = Guard::new(SETTINGS);
+        guard.admit(&slice("a:1 b:1 c:1 d:9"), at(0));
+        let said = slice("d:2");
+        assert_eq!(shown(&guard.admit(&said, at(1))), "a:1 b:1 c:1 d:9");
+
+        let of = |name: &str| ServiceName::new(name).expect("a name");
+        assert_eq!(let_go(&guard.release(&said, Some(&of("b")))), ["b"]);
+        assert_eq!(shown(&guard.admit(&said, at(2))), "a:1 c:1 d:9", "two of four are no less of one sudden loss");
+        assert_eq!(let_go(&guard.release(&said, Some(&of("nobody")))), [""; 0]);
+        assert_eq!(let_go(&guard.release(&said, Some(&of("d")))), ["7 of d"]);
+        assert_eq!(shown(&guard.admit(&said, at(3))), "a:1 c:1 d:2");
+
+        assert_eq!(let_go(&guard.release(&said, None)), ["a c"]);
+        let admitted = guard.admit(&said, at(4));
+        assert_eq!((shown(&admitted), admitted.held.len(), admitted.again_at), ("d:2".to_owned(), 0, None));
+        assert_eq!(let_go(&guard.release(&said, None)), [""; 0], "nothing is held");
+    }
+
+    #[test]
+    fn a_service_that_was_let_go_and_comes_back_is_an_ordinary_one() {
+        let mut guard = Guard::new(SETTINGS);
+        guard.admit(&slice("a:1 b:1 c:1 d:1"), at(0));
+        guard.admit(&slice("d:1"), at(1));
+        guard.release(&slice("d:1"), Some(&ServiceName::new("a").expect("a name")));
+        assert_eq!(shown(&guard.admit(&slice("d:1"), at(2))), "b:1 c:1 d:1");
+        assert_eq!(shown(&guard.admit(&slice("a:1 d:1"), at(3))), "a:1 d:1", "two of four are not sudden");
+    }
+
+    #[test]
+    fn what_counted_before_a_restart_is_guarded_too() {
+        let mut guard = Guard::remembering(SETTINGS, slice("a:1 b:1 c:1").services.clone());
+        assert_eq!(shown(&guard.admit(&slice("a:1"), at(0))), "a:1 b:1 c:1");
+        assert_eq!(shown(&guard.admit(&slice("a:1"), at(30))), "a:1");
     }
 }

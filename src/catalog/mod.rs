@@ -5,12 +5,14 @@
 //! other is reported. Between a source's new slice and its place here stands a [`Guard`], which holds sudden removals.
 
 mod guard;
+mod json;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use imbl::ordmap::DiffItem;
 
-pub use guard::{Admitted, Guard, GuardSettings, Held};
+pub use guard::{Admitted, Guard, GuardSettings, Held, Lost};
+pub use json::{service_json, services_json};
 
 use crate::{
     discovery::Slice,

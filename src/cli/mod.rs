@@ -10,6 +10,7 @@ mod inputs;
 mod node;
 mod output;
 mod plan;
+mod release;
 mod render;
 mod revision;
 mod schema;
@@ -39,6 +40,7 @@ enum Command {
     Why(why::WhyCommand),
     Plan(plan::PlanCommand),
     Snapshot(snapshot::SnapshotCommand),
+    Release(release::ReleaseCommand),
     Hosts(hosts::Hosts),
     Bootstrap(bootstrap::Bootstrap),
     Schema(schema::SchemaCommand),
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Why(why) => why.run(),
         Command::Plan(plan) => plan.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
+        Command::Release(release) => release.run(),
         Command::Hosts(hosts) => hosts.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Schema(schema) => schema.run(),

@@ -18,6 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What it answers to a GET, which is JSON.
 pub(super) fn get(address: &str, path: &str) -> Result<Value> {
+    ask("GET", address, path, "")
+}
+
+/// What it answers to a POST of JSON, which is JSON.
+pub(super) fn post(address: &str, path: &str, body: &Value) -> Result<Value> {
+    ask("POST", address, path, &body.to_string())
+}
+
+fn ask(method: &str, address: &str, path: &str, body: &str) -> Result<Value> {
     let Some(authority) = address.strip_prefix("http://") else {
         bail!("the admin API speaks plain HTTP: write http://HOST:PORT, found `{address}`");
     };
@@ -28,8 +37,12 @@ pub(super) fn get(address: &str, path: &str) -> Result<Value> {
     let mut stream = TcpStream::connect_timeout(&resolved, PATIENCE).with_context(asked)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    let content = match body.is_empty() {
+        true => String::new(),
+        false => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+    };
     // HTTP/1.0: the answer comes whole, and the connection ends with it.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: application/json\r\n\r\n")
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: application/json\r\n{content}\r\n{body}")
         .with_context(asked)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).with_context(asked)?;
@@ -38,10 +51,14 @@ pub(super) fn get(address: &str, path: &str) -> Result<Value> {
         bail!("{address}{path} does not answer in HTTP");
     };
     let status = head.split(' ').nth(1).unwrap_or_default();
-    if status != "200" {
-        bail!("{address}{path} answers {status}: is this the admin address of chancery?");
+    let value = serde_json::from_str::<Value>(body);
+    match (status, value) {
+        ("200", value) => value.with_context(|| format!("{address}{path} does not answer in JSON")),
+        (_, Ok(Value::Object(answer))) if answer.get("error").is_some_and(Value::is_string) => {
+            bail!("{address}: {}", answer["error"].as_str().unwrap_or_default())
+        }
+        (status, _) => bail!("{address}{path} answers {status}: is this the admin address of chancery?"),
     }
-    serde_json::from_str(body).with_context(|| format!("{address}{path} does not answer in JSON"))
 }
 
 #[derive(Debug, Deserialize)]

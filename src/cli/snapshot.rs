@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, diagnostics, inputs, output, server};
-use crate::{admin::services_json, config, diagnostic::Level};
+use crate::{catalog::services_json, config, diagnostic::Level};
 
 /// Record what the sources know now as a service snapshot, in stable order
 #[derive(Debug, Args)]

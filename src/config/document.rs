@@ -35,7 +35,9 @@ pub(super) struct Written {
     /// - default: `[]`
     /// - example: `[ { path: policies } ]`
     policies: Vec<WrittenPolicies>,
-    /// Read, and without effect so far.
+    /// A folder in which the last good services and policies are kept: after a restart with a source that cannot be
+    /// reached, or policies that cannot be read, these are served. One process has it at a time. Without it they are kept
+    /// in memory only.
     ///
     /// - default: none
     /// - example: `/var/lib/chancery`

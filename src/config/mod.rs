@@ -37,7 +37,7 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Files and folders of policy documents.
     pub policies: Vec<PathBuf>,
-    /// Where the last known good state is to be kept; nothing is written there yet.
+    /// Where the last known good state is kept; absent = in memory only.
     pub state_dir: Option<PathBuf>,
     /// How long changes may gather.
     pub push: Push,

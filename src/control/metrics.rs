@@ -16,6 +16,8 @@ pub struct Metrics {
     groups: Gauge,
     problems: Gauge,
     held_removals: Gauge,
+    from_state: Gauge,
+    lagging: Gauge,
     services_resolved: Counter,
     units_compiled: Counter,
     resources_encoded: Counter,
@@ -32,6 +34,8 @@ impl Metrics {
             groups: Gauge::default(),
             problems: Gauge::default(),
             held_removals: Gauge::default(),
+            from_state: Gauge::default(),
+            lagging: Gauge::default(),
             services_resolved: Counter::default(),
             units_compiled: Counter::default(),
             resources_encoded: Counter::default(),
@@ -51,6 +55,16 @@ impl Metrics {
             "held_removals",
             "Sudden removals that are held back: look at the source",
             metrics.held_removals.clone(),
+        );
+        control.register(
+            "inputs_from_state",
+            "Sources, and the policies, of which what was kept in stateDir is served: they were not read completely since the start",
+            metrics.from_state.clone(),
+        );
+        control.register(
+            "lagging",
+            "1 while a source is not sure to have said all it knows: removals that only another replica can know of wait",
+            metrics.lagging.clone(),
         );
         control.register(
             "services_resolved",
@@ -80,7 +94,10 @@ impl Metrics {
         gauge(&self.services, status.catalog.len());
         gauge(&self.groups, status.groups.len());
         gauge(&self.problems, status.problems.len());
-        gauge(&self.held_removals, status.held_removals);
+        gauge(&self.held_removals, status.held.len());
+        let sources = status.sources.iter().filter(|source| source.from_state.is_some()).count();
+        gauge(&self.from_state, sources + usize::from(status.policies_from_state.is_some()));
+        gauge(&self.lagging, usize::from(status.lagging));
         advance(&self.rounds, status.rounds);
         advance(&self.services_resolved, status.work.services_resolved);
         advance(&self.units_compiled, status.work.units_compiled);

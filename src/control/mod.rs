@@ -8,13 +8,15 @@
 //!
 //! Everything is level-triggered: a round looks at the latest of everything, so a missed wake-up costs nothing and a
 //! burst of changes is one round. What follows from the facts is [`World`]'s, a function of values; this file only
-//! decides when.
+//! decides when, and what of a source counts: what it says, or what it said before the process began, as long as it
+//! has not said completely what it knows.
 
 mod asked;
 mod by_namespace;
 mod entries;
 mod metrics;
 mod patches;
+mod release;
 mod settle;
 mod status;
 mod world;
@@ -22,33 +24,38 @@ mod world;
 use std::{
     future::Future,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use futures_util::future::select_all;
+use futures_util::future::{join_all, select_all};
 use tokio::{
-    sync::watch,
-    time::{sleep_until, timeout_at},
+    sync::{oneshot, watch},
+    time::{sleep_until, timeout, timeout_at},
 };
 
 pub use self::{
     metrics::Metrics,
+    release::{HeldRemoval, Release, ReleaseError, Released, Releaser, Releases},
     settle::Settle,
     status::{Readiness, SourceStatus, Status, Work},
     world::World,
 };
 use crate::{
-    catalog::{Admitted, Guard, GuardSettings, Held, Merge},
+    catalog::{Admitted, Guard, GuardSettings, Lost, Merge},
     diagnostic::{Diagnostic, Level},
     discovery::{Slice, SourceHandle},
     files::Watching,
     model::ServiceName,
     policy::Library,
     publish::Publish,
+    state::{Good, LastGood, LastPolicies, LastServices, Saving},
 };
 
+/// How long sources have for their first word, before what is known without them is served.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+
 /// What the loop works with.
-pub struct Control {
+pub struct Parts {
     /// In the order in which they count.
     pub sources: Vec<SourceHandle>,
     /// The policy files.
@@ -57,21 +64,42 @@ pub struct Control {
     pub settle: Settle,
     /// When a sudden removal is held.
     pub guard: GuardSettings,
+    /// Where people reach the admin API, for sentences that name a command.
+    pub admin_url: String,
+    /// What was good when the process last ran.
+    pub last_good: LastGood,
+    /// Where the loop says what is good, to be kept.
+    pub good: watch::Sender<Arc<Good>>,
+    /// Whether it could be kept.
+    pub saving: Saving,
+    /// Who lets held removals go.
+    pub releases: Releases,
     /// Where snapshots go.
     pub publish: Arc<Publish>,
     /// Where the loop says how it is.
     pub status: watch::Sender<Arc<Status>>,
     /// In numbers.
     pub metrics: Metrics,
+}
+
+/// The control loop.
+pub struct Control {
+    parts: Parts,
     state: State,
 }
 
 /// What is kept from round to round.
-#[derive(Default)]
 struct State {
+    started: SystemTime,
     library: Library,
     /// One for each source.
     guards: Vec<Guard>,
+    /// For each source that has not said completely what it knows: what it knew before the start.
+    remembered: Vec<Option<LastServices>>,
+    /// Until the policies could be read without an error: what was kept of them.
+    remembered_policies: Option<LastPolicies>,
+    /// Whether anything was kept of them: then this is no first start.
+    policies_were_kept: bool,
     merge: Merge,
     world: World,
     rounds: u64,
@@ -80,50 +108,81 @@ struct State {
 
 impl Control {
     /// A loop that has not begun.
-    pub fn new(
-        sources: Vec<SourceHandle>,
-        policy_files: Watching,
-        settle: Settle,
-        guard: GuardSettings,
-        publish: Arc<Publish>,
-        status: watch::Sender<Arc<Status>>,
-        metrics: Metrics,
-    ) -> Self {
-        let guards = vec![Guard::new(guard); sources.len()];
-        let state = State { guards, ..State::default() };
-        Self { sources, policy_files, settle, guard, publish, status, metrics, state }
+    pub fn new(mut parts: Parts) -> Self {
+        let LastGood { sources: mut remembered, policies: remembered_policies } = std::mem::take(&mut parts.last_good);
+        remembered.resize(parts.sources.len(), None);
+        let guards = remembered.iter().map(|last| {
+            let services = last.as_ref().map(|last| last.services.clone()).unwrap_or_default();
+            Guard::remembering(parts.guard, services)
+        });
+        let mut library = Library::default();
+        if let Some(LastPolicies { files, .. }) = &remembered_policies {
+            library.update(files);
+        }
+        let state = State {
+            started: SystemTime::now(),
+            library,
+            guards: guards.collect(),
+            remembered,
+            policies_were_kept: remembered_policies.is_some(),
+            remembered_policies,
+            merge: Merge::default(),
+            world: World::default(),
+            rounds: 0,
+            reported: Vec::new(),
+        };
+        Self { parts, state }
     }
 
-    /// Reads the policies, and waits until every source has said something. The errors of a first start: with any,
+    /// Reads the policies, and gives every source time to say something. The errors of a first start: of inputs of which
     /// nothing was ever good that could be served.
     pub async fn first_look(&mut self) -> Vec<Diagnostic> {
         self.read_policies();
-        for source in &mut self.sources {
-            // The first slice says nothing; the next one is the source's first word.
-            let _ = source.slices.changed().await;
+        // The first slice says nothing; the next one is the source's first word.
+        let words = join_all(self.parts.sources.iter_mut().map(|source| source.slices.changed()));
+        if timeout(FIRST_WORD, words).await.is_err() {
+            tracing::warn!("not every source has said something within {FIRST_WORD:?}");
         }
-        let slices = self.sources.iter().map(|source| source.slices.borrow().clone()).collect::<Vec<_>>();
-        let mut problems: Vec<Diagnostic> = slices.iter().flat_map(|slice| slice.problems.clone()).collect();
-        problems.extend(self.policy_problems());
-        problems.extend(self.contradictions(slices));
+        let slices = self.parts.sources.iter().map(|source| source.slices.borrow().clone()).collect::<Vec<_>>();
+        let unremembered = slices.iter().zip(&self.state.remembered).filter(|(_, remembered)| remembered.is_none());
+        let mut problems: Vec<Diagnostic> = unremembered.flat_map(|(slice, _)| slice.problems.clone()).collect();
+        if !self.state.policies_were_kept {
+            problems.extend(self.policy_problems());
+            problems.extend(self.contradictions(slices));
+        }
         problems.retain(|problem| problem.level == Level::Error);
         problems
     }
 
     /// Runs for ever.
     pub async fn run(mut self) {
+        let mut released: Option<(oneshot::Sender<_>, Vec<Released>)> = None;
         loop {
             let again_at = self.round();
+            if let Some((reply, released)) = released.take() {
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(released));
+            }
+            let Parts { sources, policy_files, publish, releases, saving, .. } = &mut self.parts;
             let must_settle = tokio::select! {
-                () = changed(&mut self.sources, &mut self.policy_files) => true,
+                () = changed(sources, policy_files) => true,
                 // A new group waits for nobody: nothing changed but that somebody came.
-                () = self.publish.wanted() => false,
+                () = publish.wanted() => false,
                 () = until(again_at) => false,
+                () = news(saving) => false,
+                Some((release, reply)) = releases.0.recv() => {
+                    match self.release(&release) {
+                        Ok(what) => released = Some((reply, what)),
+                        Err(error) => drop(reply.send(Err(error))),
+                    }
+                    false
+                }
             };
             if must_settle {
-                let mut gathering = self.settle.first_change(Instant::now());
+                let Parts { sources, policy_files, settle, .. } = &mut self.parts;
+                let mut gathering = settle.first_change(Instant::now());
                 loop {
-                    let further = changed(&mut self.sources, &mut self.policy_files);
+                    let further = changed(sources, policy_files);
                     let quiet = timeout_at(gathering.push_at().into(), further).await.is_err();
                     if quiet || !gathering.further_change(Instant::now()) {
                         break;
@@ -137,20 +196,22 @@ impl Control {
     fn round(&mut self) -> Option<Instant> {
         let started = Instant::now();
         self.read_policies();
-        let said: Vec<Arc<Slice>> =
-            self.sources.iter_mut().map(|source| source.slices.borrow_and_update().clone()).collect();
+        let Self { parts, state } = self;
+        let said = parts.sources.iter_mut().map(|source| source.slices.borrow_and_update().clone());
+        let known: Vec<Arc<Slice>> =
+            said.zip(&mut state.remembered).map(|(said, remembered)| known(said, remembered)).collect();
         let admitted: Vec<Admitted> =
-            self.state.guards.iter_mut().zip(&said).map(|(guard, slice)| guard.admit(slice, started)).collect();
+            state.guards.iter_mut().zip(&known).map(|(guard, slice)| guard.admit(slice, started)).collect();
         let again_at = admitted.iter().filter_map(|admitted| admitted.again_at).min();
         let slices: Vec<Arc<Slice>> = admitted.iter().map(|admitted| admitted.slice.clone()).collect();
-        let readiness = readiness(&self.sources, &slices);
-        self.state.merge.update(slices.clone());
-        let state = &mut self.state;
+        let readiness = readiness(&parts.sources, &slices);
+        let lagging = !slices.iter().all(|slice| slice.current);
+        state.merge.update(slices.clone());
         state.world.update(state.merge.catalog().clone(), state.library.policies().clone());
         if readiness == Readiness::Ready {
-            self.publish.set_grouping(state.world.grouping().clone());
+            parts.publish.set_grouping(state.world.grouping().clone());
         }
-        let groups = self.publish.watched_groups();
+        let groups = parts.publish.watched_groups();
         let mut compile_problems = Vec::new();
         for group in &groups {
             let compiled = state.world.compile(group);
@@ -160,62 +221,148 @@ impl Control {
                 }
             }
             if readiness == Readiness::Ready {
-                self.publish.publish(group, compiled.snapshot);
+                let snapshot = if lagging { Arc::new(compiled.snapshot.lagging()) } else { compiled.snapshot };
+                parts.publish.publish(group, snapshot);
             }
         }
         state.world.retain(&groups);
         state.rounds += 1;
         let mut problems: Vec<Diagnostic> = slices.iter().flat_map(|slice| slice.problems.clone()).collect();
         problems.extend(self.policy_problems());
-        let alarms = self.held_removals(&admitted);
-        let held_removals = alarms.len();
-        problems.extend(alarms);
-        let state = &mut self.state;
+        let held = self.held_removals(&admitted);
+        problems.extend(held.iter().map(|held| self.alarm(held)));
+        problems.extend(self.problems_of_state());
+        let Self { parts, state } = self;
         problems.extend(state.world.problems());
-        problems.extend(state.merge.shared().map(|(name, positions)| shared(name, &positions, &self.sources)));
+        problems.extend(state.merge.shared().map(|(name, positions)| shared(name, &positions, &parts.sources)));
         problems.extend(compile_problems.into_iter().map(|problem| {
             let diagnostic = Diagnostic::file_error("conflict", "services", problem.to_string());
             Diagnostic { level: Level::Warning, ..diagnostic }
         }));
         report(&mut state.reported, &problems);
+        let good = Good {
+            sources: slices.iter().zip(&state.remembered).map(good_services).collect(),
+            policies: state.library.good_files(),
+        };
         let status = Status {
+            started: state.started,
             readiness,
             rounds: state.rounds,
             catalog: state.merge.catalog().clone(),
-            sources: source_statuses(&self.sources, &slices),
+            sources: source_statuses(&parts.sources, &slices, &state.remembered),
             policies: state.library.policies().clone(),
+            policy_files: good.policies.clone(),
+            policies_from_state: state.remembered_policies.as_ref().map(|last| last.saved),
+            lagging,
             problems,
             groups,
             work: state.world.work(),
-            held_removals,
+            held,
         };
+        parts.good.send_replace(Arc::new(good));
         self.finish(status, started.elapsed());
         again_at
     }
 
     fn finish(&self, status: Status, took: Duration) {
         tracing::debug!(rounds = status.rounds, ?took, groups = status.groups.len(), "round done");
-        self.metrics.record(&status, took);
-        self.status.send_replace(Arc::new(status));
+        self.parts.metrics.record(&status, took);
+        self.parts.status.send_replace(Arc::new(status));
     }
 
     fn read_policies(&mut self) {
-        let listing = self.policy_files.listing.borrow_and_update().clone();
-        self.state.library.update(listing.files.values());
+        let listing = self.parts.policy_files.listing.borrow_and_update().clone();
+        let remembered = self.state.remembered_policies.as_mut();
+        let unseen: Vec<_> = remembered.map_or(Vec::new(), |LastPolicies { files, .. }| {
+            // A file that was seen since is the watcher's to remember.
+            files.retain(|file| listing.hides(&file.path) && !listing.files.contains_key(&file.path));
+            files.clone()
+        });
+        self.state.library.update(listing.files.values().chain(&unseen));
+        if !self.policy_problems().iter().any(|problem| problem.level == Level::Error) {
+            self.state.remembered_policies = None;
+        }
     }
 
-    /// An alarm for each removal that a guard holds.
-    fn held_removals(&self, admitted: &[Admitted]) -> Vec<Diagnostic> {
-        let alarm = |source: &SourceHandle, held: &Held| {
-            let message = format!("{held} until they are back, or for {:?} (`guard.hold`)", self.guard.hold);
-            Diagnostic::file_error("removal-held", format!("source `{}`", source.name), message)
+    /// What guards hold, as people see it.
+    fn held_removals(&self, admitted: &[Admitted]) -> Vec<HeldRemoval> {
+        let now = (Instant::now(), SystemTime::now());
+        let of_sources = self.parts.sources.iter().zip(admitted);
+        let seen = |source: &SourceHandle, admitted: &Admitted| -> Vec<HeldRemoval> {
+            admitted.held.iter().map(|held| HeldRemoval::of(&source.name, held, now)).collect()
         };
-        let of_sources = self.sources.iter().zip(admitted);
-        of_sources.flat_map(|(source, admitted)| admitted.held.iter().map(move |held| alarm(source, held))).collect()
+        of_sources.flat_map(|(source, admitted)| seen(source, admitted)).collect()
+    }
+
+    /// An alarm for a removal that a guard holds.
+    fn alarm(&self, held: &HeldRemoval) -> Diagnostic {
+        let HeldRemoval { source, text, lost, .. } = held;
+        let message = format!("{text} until they are back, or for {:?} (`guard.hold`)", self.parts.guard.hold);
+        let mut command = format!("chancery release --admin {} --source '{source}'", self.parts.admin_url);
+        if let Lost::Endpoints(service, _) = lost {
+            command += &format!(" --service {service}");
+        }
+        let diagnostic = Diagnostic::file_error("removal-held", format!("source `{source}`"), message);
+        diagnostic.remedy(format!("if it is meant, `{command}` lets them go at once"))
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Vec<Released>, ReleaseError> {
+        let Self { parts, state } = self;
+        let meant = |source: &SourceHandle| release.means(&source.name);
+        if let Some(asked) = &release.source
+            && !parts.sources.iter().any(meant)
+        {
+            let known = parts.sources.iter().map(|source| format!("`{}`", source.name)).collect();
+            return Err(ReleaseError::NoSuchSource { asked: asked.clone(), known });
+        }
+        let mut released = Vec::new();
+        for (source, guard) in parts.sources.iter().zip(&mut state.guards).filter(|(source, _)| meant(source)) {
+            let said = source.slices.borrow().clone();
+            let lost = guard.release(&said, release.service.as_ref());
+            released.extend(lost.into_iter().map(|lost| Released { source: source.name.clone(), lost }));
+        }
+        for Released { source, lost } in &released {
+            match lost {
+                Lost::Services(names) => tracing::warn!(source, services = ?names, "removal released by command"),
+                Lost::Endpoints(service, endpoints) => {
+                    tracing::warn!(source, %service, endpoints = endpoints.len(), "removal released by command");
+                }
+            }
+        }
+        Ok(released)
+    }
+
+    /// What is served from `stateDir`, and whether `stateDir` is as it should be.
+    fn problems_of_state(&self) -> Vec<Diagnostic> {
+        let State { started, remembered, remembered_policies, .. } = &self.state;
+        let day = humantime::format_rfc3339_seconds;
+        let of_sources = self.parts.sources.iter().zip(remembered).filter_map(|(source, remembered)| {
+            let saved = day(remembered.as_ref()?.saved);
+            let message = format!(
+                "since the start at {} it has not said completely what it knows; what it knew before is served, as it was kept in `stateDir` at {saved}",
+                day(*started)
+            );
+            let problem = Diagnostic::file_error("served-from-state", format!("source `{}`", source.name), message);
+            Some(problem.remedy("its word counts as soon as it can be read"))
+        });
+        let of_policies = remembered_policies.as_ref().map(|LastPolicies { saved, .. }| {
+            let message = format!(
+                "since the start at {} some could not be read; in their place is served what was kept in `stateDir` at {}",
+                day(*started),
+                day(*saved)
+            );
+            Diagnostic::file_error("served-from-state", "policies", message)
+        });
+        let saving = self.parts.saving.borrow();
+        let of_saving = saving.as_ref().map(|why| {
+            let message = format!("what is good cannot be kept: {why}; a restart would find an older state");
+            Diagnostic::file_error("state-not-kept", "stateDir", message).remedy("it is tried again every 5 s")
+        });
+        of_sources.chain(of_policies).chain(of_saving).collect()
     }
 
     fn policy_problems(&self) -> Vec<Diagnostic> {
-        let listing = self.policy_files.listing.borrow().clone();
+        let listing = self.parts.policy_files.listing.borrow().clone();
         let missing = listing.missing.iter().map(|path| {
             Diagnostic::file_error("missing-path", path.clone(), "this path of `policies` is not there")
                 .remedy("create it, or take it out of the configuration")
@@ -233,6 +380,22 @@ impl Control {
         problems.retain(|problem| problem.id == "contradiction");
         problems
     }
+}
+
+/// What a source knows: what it says, or, until that is complete, what it knew before beside it.
+fn known(said: Arc<Slice>, remembered: &mut Option<LastServices>) -> Arc<Slice> {
+    match remembered {
+        Some(last) if !said.synced => Arc::new(last.beside(&said)),
+        _ => {
+            *remembered = None;
+            said
+        }
+    }
+}
+
+/// What to keep of a source: what counts, once it has said completely what it knows.
+fn good_services((slice, remembered): (&Arc<Slice>, &Option<LastServices>)) -> Option<crate::state::Services> {
+    (slice.synced && remembered.is_none()).then(|| slice.services.clone())
 }
 
 /// A service that several sources have.
@@ -261,6 +424,13 @@ fn changed<'a>(sources: &'a mut [SourceHandle], policy_files: &'a mut Watching) 
     async move { drop(select_all(waits).await) }
 }
 
+/// Returns when it is said anew; never where nothing is kept.
+async fn news(saving: &mut Saving) {
+    if saving.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant.into()).await,
@@ -278,14 +448,20 @@ fn readiness(sources: &[SourceHandle], slices: &[Arc<Slice>]) -> Readiness {
     if waiting.is_empty() { Readiness::Ready } else { Readiness::WaitingFor(waiting) }
 }
 
-fn source_statuses(sources: &[SourceHandle], slices: &[Arc<Slice>]) -> Vec<SourceStatus> {
-    let status = |(source, slice): (&SourceHandle, &Arc<Slice>)| SourceStatus {
+fn source_statuses(
+    sources: &[SourceHandle],
+    slices: &[Arc<Slice>],
+    remembered: &[Option<LastServices>],
+) -> Vec<SourceStatus> {
+    let status = |((source, slice), remembered): ((&SourceHandle, &Arc<Slice>), &Option<LastServices>)| SourceStatus {
         name: source.name.clone(),
         synced: slice.synced,
+        current: slice.current,
+        from_state: remembered.as_ref().map(|last| last.saved),
         services: slice.services.len(),
         problems: slice.problems.len(),
     };
-    sources.iter().zip(slices).map(status).collect()
+    sources.iter().zip(slices).zip(remembered).map(status).collect()
 }
 
 /// Logs what is new, and what is over. A problem that only moved, since a line was added above it, is neither.

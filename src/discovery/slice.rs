@@ -16,4 +16,6 @@ pub struct Slice {
     pub problems: Vec<Diagnostic>,
     /// Whether it has said once what it knows; nobody is served before all sources have.
     pub synced: bool,
+    /// Whether `services` is what it says at present: nothing of it is missing, unreadable or refused.
+    pub current: bool,
 }

@@ -55,6 +55,15 @@ impl Default for Listing {
     }
 }
 
+impl Listing {
+    /// Whether what stands under this name cannot be seen now: it, or a folder that it is in, is missing or cannot be
+    /// read. What was known of it before is then still the best that is known.
+    pub fn hides(&self, name: &str) -> bool {
+        let missing = self.missing.iter().map(|path| &**path);
+        missing.chain(self.problems.iter().map(Diagnostic::file)).any(|path| look::is_around(path, name))
+    }
+}
+
 /// One look, without watching: for commands that read once.
 ///
 /// A folder is read with its sub-folders: `.yaml`, `.yml` and `.json`, hidden files aside. A path that is a file is

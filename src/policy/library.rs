@@ -28,17 +28,31 @@ struct File {
     problems: Vec<Diagnostic>,
     /// Comments of the newest content that silence a lint.
     silences: Vec<Silence>,
-    /// What counts; of a file that never was good, nothing.
-    good: Vec<Arc<Document>>,
+    /// What counts.
+    good: Content,
     /// The newest content where it contradicts what counts: it is tried again whenever something changes, so that
     /// it does not matter in which order files are written.
-    waiting: Option<Vec<Arc<Document>>>,
+    waiting: Option<Content>,
+}
+
+/// Documents, and the text they were read from.
+#[derive(Debug, Clone, Default)]
+struct Content {
+    /// Absent where a file never was good as a whole, and what could be read of it counts.
+    text: Option<Arc<SourceFile>>,
+    documents: Vec<Arc<Document>>,
 }
 
 impl Library {
     /// The policies in force.
     pub fn policies(&self) -> &Arc<PolicySet> {
         &self.policies
+    }
+
+    /// The files that count, each with its last good content, sorted by path: from these, and nothing else, a library in
+    /// another process comes to the same policies.
+    pub fn good_files(&self) -> Vec<Arc<SourceFile>> {
+        self.files.values().filter_map(|file| file.good.text.clone()).collect()
     }
 
     /// What is wrong with the newest contents.
@@ -73,9 +87,9 @@ impl Library {
             let file = match old {
                 Some(old) if Arc::ptr_eq(&old.newest, source) || old.newest == *source => match &old.waiting {
                     None => old.clone(),
-                    Some(documents) => {
+                    Some(content) => {
                         waiting.push(source.path.clone());
-                        File { good: documents.clone(), waiting: None, ..old.clone() }
+                        File { good: content.clone(), waiting: None, ..old.clone() }
                     }
                 },
                 _ => {
@@ -108,31 +122,31 @@ impl Library {
         before: &BTreeMap<Arc<str>, File>,
         changed: &[Arc<str>],
     ) {
-        let old_documents = |path: &Arc<str>| before.get(path).map(|file| file.good.clone()).unwrap_or_default();
+        let old_content = |path: &Arc<str>| before.get(path).map(|file| file.good.clone()).unwrap_or_default();
         let mut newest = BTreeMap::new();
         for path in changed {
             if let Some(file) = files.get_mut(path) {
-                newest.insert(path.clone(), std::mem::replace(&mut file.good, old_documents(path)));
+                newest.insert(path.clone(), std::mem::replace(&mut file.good, old_content(path)));
             }
         }
         let (mut policies, mut conflicts) = build(&files);
         let mut refused: BTreeMap<Arc<str>, Refused> = BTreeMap::new();
-        while let Some((path, documents)) = newest.pop_first() {
+        while let Some((path, content)) = newest.pop_first() {
             let Some(file) = files.get_mut(&path) else { continue };
-            let old = std::mem::replace(&mut file.good, documents);
+            let old = std::mem::replace(&mut file.good, content);
             let (next, now) = build(&files);
             if now.len() <= conflicts.len() {
                 (policies, conflicts) = (next, now);
-                newest.extend(std::mem::take(&mut refused).into_iter().map(|(path, (documents, _))| (path, documents)));
+                newest.extend(std::mem::take(&mut refused).into_iter().map(|(path, (content, _))| (path, content)));
             } else if let Some(file) = files.get_mut(&path) {
                 let problems = now.into_iter().filter(|problem| !conflicts.contains(problem)).collect();
                 refused.insert(path, (std::mem::replace(&mut file.good, old), problems));
             }
         }
-        for (path, (documents, problems)) in refused {
+        for (path, (content, problems)) in refused {
             conflicts.extend(problems);
             if let Some(file) = files.get_mut(&path) {
-                file.waiting = Some(documents);
+                file.waiting = Some(content);
             }
         }
         self.accept(files, policies, conflicts);
@@ -145,16 +159,19 @@ impl Library {
     }
 }
 
-/// Documents that contradict what counts, and the contradictions.
-type Refused = (Vec<Arc<Document>>, Vec<Diagnostic>);
+/// A content that contradicts what counts, and the contradictions.
+type Refused = (Content, Vec<Diagnostic>);
 
 fn read(source: &Arc<SourceFile>, old: Option<&File>) -> File {
     let read = read_file(source);
     let is_good = !read.problems.iter().any(|problem| problem.level == Level::Error);
     let good = match (is_good, old) {
         (false, Some(old)) => old.good.clone(),
-        (true, Some(old)) => keep_equal(read.documents, &old.good),
-        (_, None) => read.documents,
+        (true, Some(old)) => {
+            Content { text: Some(source.clone()), documents: keep_equal(read.documents, &old.good.documents) }
+        }
+        (true, None) => Content { text: Some(source.clone()), documents: read.documents },
+        (false, None) => Content { text: None, documents: read.documents },
     };
     File { newest: source.clone(), problems: read.problems, silences: read.silences, good, waiting: None }
 }
@@ -167,7 +184,7 @@ fn keep_equal(new: Vec<Arc<Document>>, old: &[Arc<Document>]) -> Vec<Arc<Documen
 }
 
 fn build(files: &BTreeMap<Arc<str>, File>) -> (PolicySet, Vec<Diagnostic>) {
-    PolicySet::build(files.values().flat_map(|file| &file.good))
+    PolicySet::build(files.values().flat_map(|file| &file.good.documents))
 }
 
 #[cfg(test)]
@@ -185,7 +202,12 @@ mod tests {
     }
 
     fn in_force(library: &Library) -> Vec<String> {
-        library.files.values().flat_map(|file| &file.good).map(|document| document.name().to_string()).collect()
+        library
+            .files
+            .values()
+            .flat_map(|file| &file.good.documents)
+            .map(|document| document.name().to_string())
+            .collect()
     }
 
     #[test]
@@ -203,6 +225,23 @@ mod tests {
 
         library.update([&file("a.yaml", &[]), &contradicting, &other]);
         assert_eq!((in_force(&library), library.problems().len()), (vec!["TrafficPolicy/two".into()], 0));
+    }
+
+    #[test]
+    fn the_good_files_are_the_texts_that_count_each_as_it_was_read() {
+        let mut library = Library::default();
+        let (a, b) = (file("a.yaml", &[("one", 5), ("other", 5)]), file("b.yaml", &[]));
+        library.update([&a, &b]);
+        // Its second document stays what it was and where it was; the text is the new one all the same.
+        let a = Arc::new(SourceFile { path: a.path.clone(), text: a.text.replacen("one", "uno", 1).into() });
+        let broken = Arc::new(SourceFile { path: "b.yaml".into(), text: "kind: [".into() });
+        library.update([&a, &broken]);
+        assert_eq!(library.good_files(), [a.clone(), b]);
+
+        let mut other = Library::default();
+        other.update(&library.good_files());
+        assert_eq!(in_force(&other), in_force(&library));
+        assert!(!other.has_errors());
     }
 
     #[test]

@@ -12,12 +12,24 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     sets: PerType<Arc<ResourceSet>>,
+    lagging: bool,
 }
 
 impl Snapshot {
     /// Puts the sets together; the caller answers for their consistency.
     pub fn new(sets: PerType<Arc<ResourceSet>>) -> Self {
-        Self { sets }
+        Self { sets, lagging: false }
+    }
+
+    /// The same, of a replica that is not sure to know all there is at present: what it lacks may still exist.
+    #[must_use]
+    pub fn lagging(&self) -> Self {
+        Self { sets: self.sets.clone(), lagging: true }
+    }
+
+    /// Whether what is not here may exist all the same, and only another replica knows.
+    pub fn is_lagging(&self) -> bool {
+        self.lagging
     }
 
     /// The resources of one type.
@@ -33,9 +45,10 @@ impl Snapshot {
 
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        self.sets
-            .iter()
-            .all(|(resource_type, set)| Arc::ptr_eq(set, other.set(resource_type)) || set == other.set(resource_type))
+        let same = |(resource_type, set): (ResourceType, &Arc<ResourceSet>)| {
+            Arc::ptr_eq(set, other.set(resource_type)) || set == other.set(resource_type)
+        };
+        self.lagging == other.lagging && self.sets.iter().all(same)
     }
 }
 

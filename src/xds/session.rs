@@ -8,6 +8,8 @@
 //!   since Envoy withholds it until they came.
 //! - Every name that is subscribed to is answered, with the resource or with its absence.
 //! - What a client rejected is what it was sent: it stays as it is until the content differs.
+//! - A replica that lags takes nothing from a client that another replica may have given to it: what a client brings
+//!   from an earlier stream, and is not known here, stays until the replica is sure.
 //! - One response of a type is in flight at a time, and never for ever: a newer answer, or time, lets the next go.
 //! - A session that waits says until when, and one that has nothing to say says nothing and wants no waking.
 //!
@@ -166,6 +168,11 @@ struct TypeState {
     answer_due: bool,
     /// The version of the whole set that the client says it has from an earlier stream (state of the world).
     claimed: Option<Version>,
+    /// While this replica lags: names that the client has from an earlier stream, and that were never known here.
+    unknown: BTreeSet<ResourceName>,
+    /// While this replica lags: whether the client has a full state from an earlier stream (state of the world), of
+    /// which it does not say what is in it.
+    brought: bool,
     in_flight: InFlight,
     /// Something was sent on this stream.
     answered: bool,
@@ -214,7 +221,7 @@ impl Session {
     /// Takes the snapshot the client should come to hold.
     pub fn set_target(&mut self, target: Arc<Snapshot>) {
         for resource_type in ResourceType::ALL {
-            self.check_claim(resource_type, target.set(resource_type));
+            self.learn(resource_type, &target);
         }
         self.target = Some(target);
     }
@@ -236,6 +243,7 @@ impl Session {
                     if resource_type.is_full_state() {
                         self.came_back = CameBack::Now;
                     }
+                    state.unknown = initial_versions.keys().map(|name| ResourceName::new(name.as_str())).collect();
                     state.remember_initial(resource_type, &initial_versions);
                 }
                 changed
@@ -245,6 +253,7 @@ impl Session {
                 state.holds_some |= first && !version.is_empty();
                 let is_everything = state.subscription.is_wildcard() && state.subscription.names().is_empty();
                 state.claimed = Version::parse(&version).filter(|_| first && is_everything);
+                state.brought |= first && !version.is_empty() && resource_type.is_full_state();
                 changed
             }
         };
@@ -271,7 +280,7 @@ impl Session {
             state.subscription.share_names(shared);
         }
         if let Some(target) = self.target.clone() {
-            self.check_claim(resource_type, target.set(resource_type));
+            self.learn(resource_type, &target);
         }
         verdict
     }
@@ -326,17 +335,29 @@ impl Session {
         }
     }
 
-    /// A client that has exactly this set is sent nothing: equal versions mean equal bytes, on every replica. Its
-    /// endpoints are sent again all the same, as after any answer to clusters.
-    fn check_claim(&mut self, resource_type: ResourceType, set: &Arc<ResourceSet>) {
+    /// What the target says of what the client brought. A client that has exactly this set is sent nothing: equal
+    /// versions mean equal bytes, on every replica. Its endpoints are sent again all the same, as after any answer to
+    /// clusters. A replica that is sure knows everything, and one that lags at least what it has.
+    fn learn(&mut self, resource_type: ResourceType, target: &Snapshot) {
+        let set = target.set(resource_type);
         let state = &mut self.types[resource_type];
-        if state.claimed.take() == Some(set.version()) {
+        let has_all = state.claimed == Some(set.version());
+        if has_all {
+            state.claimed = None;
+            state.brought = false;
             state.held.rebase(set, []);
             state.answer_due = false;
             state.answered = true;
-            if resource_type == ResourceType::Cluster {
-                self.all_endpoints_follow();
-            }
+        }
+        if target.is_lagging() {
+            state.unknown.retain(|name| set.get(name.as_str()).is_none());
+        } else {
+            state.claimed = None;
+            state.unknown.clear();
+            state.brought = false;
+        }
+        if has_all && resource_type == ResourceType::Cluster {
+            self.all_endpoints_follow();
         }
     }
 
@@ -364,7 +385,7 @@ impl Session {
     fn has_news(&self, resource_type: ResourceType, set: &Arc<ResourceSet>) -> bool {
         let state = &self.types[resource_type];
         let nothing_new = state.held.is(set) && state.to_answer.is_empty() && !state.answer_due;
-        state.subscription.is_active() && !nothing_new
+        state.subscription.is_active() && !nothing_new && !state.would_take_the_unknown(set)
     }
 
     /// Until when a type has to wait, at the latest, before anything of it may be sent.
@@ -480,6 +501,7 @@ impl Session {
             match (wanted, held) {
                 (Some(wanted), held) if forced || held != Some(wanted) => pending.set.push(name.clone()),
                 (Some(_), _) => {}
+                (None, _) if state.unknown.contains(name) => pending.kept.push(name.clone()),
                 (None, Some(_)) if keeps && !forced => pending.kept.push(name.clone()),
                 (None, Some(_)) => pending.removed.push(name.clone()),
                 (None, None) if forced => pending.removed.push(name.clone()),
@@ -561,6 +583,7 @@ impl Session {
             let response = self.send(resource_type, &base, covered, &[], now);
             let state = &mut self.types[resource_type];
             state.to_answer.clear();
+            (state.brought, state.claimed) = (false, None);
             state.held.rebase(&base, []);
             self.endpoints_follow(resource_type, &names, first);
             return Some(response);
@@ -661,6 +684,13 @@ enum Removals {
 }
 
 impl TypeState {
+    /// Whether a full state would delete what the client has, and only another replica knows of.
+    fn would_take_the_unknown(&self, set: &ResourceSet) -> bool {
+        let names = self.subscription.names();
+        let lacks = || names.iter().any(|name| set.get(name.as_str()).is_none());
+        self.brought && (self.subscription.is_wildcard() || lacks())
+    }
+
     /// What a client brings from an earlier stream counts where it is the whole state. Endpoints and routes are sent
     /// again in full: Envoy has been seen to report a version and not to have the endpoints. Those asked for by name are
     /// answered anyway; under a wildcard, what is gone has to be removed.

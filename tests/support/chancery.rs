@@ -53,6 +53,17 @@ impl ControlPlane {
     /// Starts the process and waits until it is ready.
     pub async fn run(&mut self) {
         self.spawn();
+        self.until_ready().await;
+    }
+
+    /// The same, with the folder as the working directory, so that every path is a relative one.
+    pub async fn run_in_its_folder(&mut self) {
+        let mut command = Command::new(BINARY);
+        self.start_process(command.current_dir(self.folder.path()).args(["serve", "--config", "chancery.yaml"]));
+        self.until_ready().await;
+    }
+
+    async fn until_ready(&self) {
         eventually("the control plane is ready", async || {
             http::get(&self.admin(), "/readyz").await.ok().filter(|answer| answer.status == 200)
         })
@@ -61,14 +72,13 @@ impl ControlPlane {
 
     /// Starts the process.
     pub fn spawn(&mut self) {
+        let config = self.path("chancery.yaml");
+        self.start_process(Command::new(BINARY).args(["serve", "--config"]).arg(config));
+    }
+
+    fn start_process(&mut self, command: &mut Command) {
         let log = fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
-        let process = Command::new(BINARY)
-            .args(["serve", "--config"])
-            .arg(self.path("chancery.yaml"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.process = Some(Process(process));
     }
 
@@ -120,10 +130,22 @@ impl ControlPlane {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
     }
 
+    /// Adds lines to the configuration; before it runs.
+    pub fn configure(&self, lines: &str) {
+        let config = fs::read_to_string(self.path("chancery.yaml")).unwrap();
+        self.write("chancery.yaml", &format!("{config}{lines}"));
+    }
+
     /// Runs a command of the binary and returns what it prints.
     pub fn command(&self, arguments: &[&str]) -> String {
         let output = Command::new(BINARY).args(arguments).current_dir(self.folder.path()).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that fails, and returns its exit code and what it says.
+    pub fn fails(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(BINARY).args(arguments).current_dir(self.folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }

@@ -12,6 +12,7 @@ pub mod readers;
 pub mod reformat;
 pub mod scene;
 pub mod services;
+pub mod sidecar;
 pub mod world;
 
 use std::{

@@ -8,8 +8,8 @@ use crate::model::{
     ClusterName, Decimal,
     policy::{
         CircuitBreakers, ConnectionPool, DEFAULT_CONNECT_TIMEOUT, EffectivePolicy, H2Upgrade, HashFunction, HashKey,
-        HashTable, LoadBalancer, LocalityRouting, OutlierDetection, Retry, RoutePolicy, Thresholds, UNLIMITED,
-        is_grpc_condition,
+        HashTable, LoadBalancer, LocalityRouting, OutlierDetection, Priority, Retry, RoutePolicy, Thresholds,
+        UNLIMITED, is_grpc_condition,
     },
 };
 
@@ -274,10 +274,14 @@ fn of_outliers(outlier: &OutlierDetection, lackings: &mut Lackings<'_>) {
 /// Of the policy of a route. `whose` stands before its settings: nothing, or `routes[0].`.
 pub(super) fn of_route(policy: &RoutePolicy, whose: &str, lackings: &mut Lackings<'_>) {
     // `timeout` and `maxStreamDuration` are both written as the latter.
-    let RoutePolicy { timeout: _, stream_idle_timeout, max_stream_duration: _, retry, hedge, session } = policy;
+    let RoutePolicy { timeout: _, stream_idle_timeout, max_stream_duration: _, retry, hedge, session, priority } =
+        policy;
     let setting = |name: &str| format!("{whose}{name}");
     if stream_idle_timeout.is_some_and(|limit| limit > Duration::ZERO) {
         lackings.note(&setting("streamIdleTimeout"), "gRPC clients end no stream for being idle");
+    }
+    if *priority == Priority::High {
+        lackings.note(&setting("priority"), "gRPC clients have one set of limits, that of priority DEFAULT (A32)");
     }
     if let Some(retry) = retry {
         of_retry(retry, whose, lackings);

@@ -232,7 +232,7 @@ impl Making<'_> {
 /// What a policy says of a route, whatever it leads to. A call is a POST.
 fn action(policy: &RoutePolicy) -> RouteAction {
     let of_posts = policy.for_other_methods();
-    let RoutePolicy { timeout, stream_idle_timeout: _, max_stream_duration, retry, hedge: _, session: _ } =
+    let RoutePolicy { timeout, stream_idle_timeout: _, max_stream_duration, retry, hedge: _, session: _, priority: _ } =
         of_posts.as_ref().unwrap_or(policy);
     let limit = timeout.iter().chain(max_stream_duration).filter(|limit| **limit > Duration::ZERO).min();
     RouteAction {

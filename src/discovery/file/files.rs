@@ -42,6 +42,13 @@ struct File {
     waiting: Option<Content>,
 }
 
+impl File {
+    /// Whether the newest content is what counts.
+    fn counts(&self) -> bool {
+        self.waiting.is_none() && !self.problems.iter().any(|problem| problem.level == Level::Error)
+    }
+}
+
 /// A file's services.
 #[derive(Debug, Clone)]
 struct Content {
@@ -78,6 +85,7 @@ impl Files {
             && self.files.values().all(|file| file.good.is_some())
             && !listing.problems.iter().any(|problem| problem.level == Level::Error);
         self.slice.synced |= complete;
+        self.slice.current = complete && self.files.values().all(File::counts);
     }
 
     fn problems(&self, listing: &Listing) -> Vec<Diagnostic> {

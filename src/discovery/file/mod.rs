@@ -13,7 +13,7 @@ use schemars::{Schema, SchemaGenerator};
 use tokio::sync::watch;
 
 pub use files::Files;
-pub use read::read;
+pub use read::{ReadService, read};
 
 use super::{Slice, Source, SourceError};
 use crate::files::{self as watched_files, Rereader, Watching};
