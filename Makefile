@@ -7,7 +7,8 @@ help:
 	@echo "make test      every check: format, lints, all tests, with a real Envoy and real clients"
 	@echo "make latency   how long an edited endpoint takes to reach a real Envoy; cold start and memory"
 	@echo "make scale     how long validate takes for 5,000 documents over 2,000 services, and its memory"
-	@echo "make fuzz      random texts into the readers for 10 minutes (SECONDS=N for each of the two)"
+	@echo "make fuzz      random texts into the readers for 10 minutes (SECONDS=N for each of the two), then random"
+	@echo "               conversations with the protocol for twice SECONDS; TARGETS=session for these alone"
 	@echo "make release   build target/release/chancery"
 
 build:
@@ -38,4 +39,4 @@ scale: release
 	@CHANCERY=$(CURDIR)/target/release/chancery python3 scripts/scale
 
 fuzz:
-	@scripts/fuzz $(or $(SECONDS),300)
+	@scripts/fuzz $(or $(SECONDS),300) $(TARGETS)

@@ -49,10 +49,11 @@ impl Service {
             };
             router = router.route(&path, post(handler));
         }
-        let unknown = |request: http::Request<Body>| async move {
-            Status::unimplemented(format!("{} is not served here", request.uri().path())).into_http::<Body>()
+        // Everything that speaks gRPC understands this; a plain 404 is left to each to interpret.
+        let unserved = |uri: http::Uri| async move {
+            tonic::Status::unimplemented(format!("`{}` is no method of this control plane", uri.path())).into_http::<Body>()
         };
-        router.fallback(unknown).with_state(self)
+        router.fallback(unserved).with_state(self)
     }
 
     fn begin(&self, dialect: Dialect, only: Option<ResourceType>, request: http::Request<Body>) -> Response {

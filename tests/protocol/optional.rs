@@ -49,7 +49,7 @@ fn item_79_clusters_on_demand_are_answered_beside_the_wildcard() {
 
 #[test]
 fn item_79_clusters_on_demand_alone() {
-    // As ztunnel and on-demand clients do it: no wildcard, names as they are needed.
+    // As some clients do it: no wildcard, names as they are needed.
     let mut talk = Talk::delta(&snapshot("a=1 b=1", "", "", ""));
     talk.ask(CDS, "+* -*");
     assert!(talk.all().is_empty());

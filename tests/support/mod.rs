@@ -14,6 +14,7 @@ pub mod scene;
 pub mod services;
 pub mod sidecar;
 pub mod world;
+pub mod xds;
 
 use std::{
     net::TcpListener,
