@@ -99,7 +99,12 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
 
     let xds_metrics = xds::Metrics::register(&mut registry);
     let server = xds::Server {
-        settings: xds::Settings { stream_age: config.max_stream_age, drain: DRAIN, ..xds::Settings::default() },
+        settings: xds::Settings {
+            stream_age: config.max_stream_age,
+            connections: xds::connections_allowed(),
+            drain: DRAIN,
+            ..xds::Settings::default()
+        },
         publish: publish.clone(),
         clients: clients.clone(),
         metrics: xds_metrics,

@@ -40,7 +40,19 @@ pub(super) struct Begun {
     pub first: Incoming,
     pub requests: Streaming<Incoming>,
     /// Given back once the first request is answered; absent when it took too long to come.
-    pub turn: Option<OwnedSemaphorePermit>,
+    pub turn: Option<Turn>,
+}
+
+/// One of the turns, counted for as long as it is held.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+    metrics: Metrics,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.metrics.beginning.dec();
+    }
 }
 
 impl Admission {
@@ -59,13 +71,15 @@ impl Admission {
             Some(Ok(frame)) => frame,
         };
         let Settings { largest_request, admission, .. } = &*self.settings;
-        let Ok(Ok(turn)) = timeout(admission.wait, self.turns.clone().acquire_owned()).await else {
+        let Ok(Ok(permit)) = timeout(admission.wait, self.turns.clone().acquire_owned()).await else {
             self.metrics.overloaded.inc();
             // Another replica may have room.
             link.wish(Wish::Leave);
             let said = "more streams begin at once than this control plane takes: try again";
             return Err(Status::resource_exhausted(said));
         };
+        self.metrics.beginning.inc();
+        let turn = Turn { _permit: permit, metrics: self.metrics.clone() };
         let body = Rest { first: Some(first), body };
         let mut requests = Streaming::new_request(RequestDecoder(dialect), body, None, Some(*largest_request));
         let (first, turn) = match timeout(admission.turn, requests.message()).await {

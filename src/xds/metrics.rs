@@ -24,6 +24,8 @@ pub struct Metrics {
     pub moved: Counter,
     /// Streams open now.
     pub streams: Gauge,
+    /// Streams whose first request is being read or answered.
+    pub beginning: Gauge,
     responses: Family<TypeLabel, Counter>,
     response_bytes: Family<TypeLabel, Counter>,
     resources: Family<TypeLabel, Counter>,
@@ -69,6 +71,11 @@ impl Metrics {
         );
         xds.register("moved_connections", "Connections ended because of their age", metrics.moved.clone());
         xds.register("streams", "Streams open now", metrics.streams.clone());
+        xds.register(
+            "beginning_streams",
+            "Streams whose first request is being read or answered; no more than a few hundred at once",
+            metrics.beginning.clone(),
+        );
         xds.register("responses", "Responses sent", metrics.responses.clone());
         xds.register("response_bytes", "Bytes of responses sent", metrics.response_bytes.clone());
         xds.register("resources", "Resources sent", metrics.resources.clone());

@@ -17,6 +17,7 @@ mod connection;
 mod dialect;
 mod held;
 mod in_flight;
+mod limits;
 mod link;
 mod message;
 mod metrics;
@@ -32,6 +33,7 @@ mod tls;
 
 pub use changes::Shared;
 pub use clients::{Client, Clients};
+pub use limits::connections_allowed;
 pub use metrics::Metrics;
 pub use server::Server;
 pub use settings::{Admission, Settings};

@@ -19,8 +19,8 @@ pub struct Settings {
     pub stalled: Duration,
     /// How long a client may take over each of the two handshakes, TLS and HTTP/2. Default 10 s.
     pub handshake: Duration,
-    /// How many connections there may be; one more is closed at once. Default 100,000; `serve` lowers it to what the
-    /// system lets the process open.
+    /// How many connections there may be; one more is closed at once. Default 100,000; `serve` takes what
+    /// the system lets the process open.
     pub connections: usize,
     /// How many streams a connection may have. Without ADS, Envoy has one for each cluster. Default 10,000.
     pub streams_per_connection: u32,

@@ -132,14 +132,19 @@ impl Stream {
         self.take(first, &place)?;
         let mut blocked = self.respond(&place);
         drop(turn);
+        let mut asking = true;
         loop {
             self.report(&place);
+            // Who has nothing more to ask is told what it asked for, and acknowledges nothing that comes later.
+            if !asking && !blocked && place.snapshots.borrow().is_some() {
+                return Ok(());
+            }
             let stalled_at = Instant::now() + self.settings.stalled;
             let deadline = self.session.deadline().map(Instant::from_std);
             let event = tokio::select! {
                 biased;
                 farewell = self.link.farewell() => Event::Farewell(farewell),
-                request = requests.message() => Event::Request(request.map_err(understood)?),
+                request = requests.message(), if asking => Event::Request(request.map_err(understood)?),
                 changed = place.snapshots.changed() => if changed.is_ok() { Event::Snapshot } else { Event::Gone },
                 changed = place.grouping.changed() => if changed.is_ok() { Event::Grouping } else { Event::Gone },
                 permit = self.responses.reserve(), if blocked => if permit.is_ok() { Event::Again } else { Event::Gone },
@@ -159,8 +164,9 @@ impl Stream {
                     place.regroup(&self.publish);
                     self.take_snapshot(&mut place.snapshots);
                 }
+                Event::Request(None) => asking = false,
                 Event::Again => {}
-                Event::Request(None) | Event::Gone => return Ok(()),
+                Event::Gone => return Ok(()),
                 Event::Farewell(farewell) => return Err(farewell.status().into()),
                 Event::Stalled => return Err(End::Stalled),
             }

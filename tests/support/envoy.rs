@@ -51,6 +51,17 @@ static NEXT_BASE_ID: AtomicU32 = AtomicU32::new(0);
 
 impl Envoy {
     pub async fn start(plane: &ControlPlane, dialect: Dialect, outbound_port: u16, node: &[&str]) -> Self {
+        Self::start_with(plane, dialect, outbound_port, node, |_| {}).await
+    }
+
+    /// `edit` changes what the bootstrap says.
+    pub async fn start_with(
+        plane: &ControlPlane,
+        dialect: Dialect,
+        outbound_port: u16,
+        node: &[&str],
+        edit: impl FnOnce(&mut Value),
+    ) -> Self {
         let admin_port = free_port();
         let xds = format!("127.0.0.1:{}", plane.xds_port);
         let admin = admin_port.to_string();
@@ -58,12 +69,13 @@ impl Envoy {
             Dialect::Delta => "delta",
             Dialect::Sotw => "sotw",
         };
-        let mut arguments = vec!["bootstrap", "--xds", &xds, "--admin-port", &admin, "--mode", mode];
+        let mut arguments = vec!["bootstrap", "--xds", &xds, "--admin-port", &admin, "--mode", mode, "-o", "json"];
         arguments.extend(node);
-        let bootstrap = plane.command(&arguments);
+        let mut bootstrap = serde_json::from_str(&plane.command(&arguments)).unwrap();
+        edit(&mut bootstrap);
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("envoy.yaml");
-        fs::write(&path, bootstrap).unwrap();
+        fs::write(&path, bootstrap.to_string()).unwrap();
         let base_id = std::process::id() % 100_000 * 100 + NEXT_BASE_ID.fetch_add(1, Ordering::Relaxed);
         let process = Command::new(binary())
             .args(["--concurrency", "1", "-l", "warn", "--drain-time-s", "2", "--base-id", &base_id.to_string(), "-c"])

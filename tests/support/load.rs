@@ -35,12 +35,12 @@ impl Counts {
 type Outcome = Result<std::io::Result<super::http::Answer>, tokio::time::error::Elapsed>;
 
 impl Counts {
-    fn add(&mut self, outcome: Outcome) {
+    fn add(&mut self, url: &str, outcome: Outcome) {
         match outcome {
             Ok(Ok(answer)) if answer.status == 200 => *self.answered.entry(answer.body).or_default() += 1,
-            Ok(Ok(answer)) => self.failed.push(format!("{} {}", answer.status, answer.body.trim())),
-            Ok(Err(error)) => self.failed.push(error.to_string()),
-            Err(_) => self.failed.push("no answer within 10 s".into()),
+            Ok(Ok(answer)) => self.failed.push(format!("{url}: {} {}", answer.status, answer.body.trim())),
+            Ok(Err(error)) => self.failed.push(format!("{url}: {error}")),
+            Err(_) => self.failed.push(format!("{url}: no answer within 10 s")),
         }
     }
 }
@@ -56,11 +56,19 @@ pub struct Load {
 impl Load {
     /// `clients` connections to the proxy, each asking for `url` every few milliseconds.
     pub fn start(proxy: String, url: String, clients: usize) -> Self {
+        Self::over(proxy, vec![url], clients)
+    }
+
+    /// The same over many URLs, one after the other, each client beginning elsewhere.
+    pub fn over(proxy: String, urls: Vec<String>, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let counts = Arc::new(Mutex::new(Counts::default()));
         let mut tasks = JoinSet::new();
-        for _ in 0..clients {
-            tasks.spawn(client(proxy.clone(), url.clone(), stop.clone(), counts.clone()));
+        for number in 0..clients {
+            let mut urls = urls.clone();
+            let begin = number * urls.len() / clients;
+            urls.rotate_left(begin);
+            tasks.spawn(client(proxy.clone(), urls, stop.clone(), counts.clone()));
         }
         Self { stop, counts, clients: tasks }
     }
@@ -83,21 +91,24 @@ impl Load {
     }
 }
 
-async fn client(proxy: String, url: String, stop: Arc<AtomicBool>, counts: Arc<Mutex<Counts>>) {
-    let host = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
+async fn client(proxy: String, urls: Vec<String>, stop: Arc<AtomicBool>, counts: Arc<Mutex<Counts>>) {
     let mut connection: Option<Connection> = None;
-    while !stop.load(Ordering::Relaxed) {
+    for url in urls.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let host = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
         let answer = async {
             if connection.as_ref().is_none_or(|connection| connection.closed) {
                 connection = Some(Connection::open(&proxy).await?);
             }
-            connection.as_mut().unwrap().get(&url, &host, "").await
+            connection.as_mut().unwrap().get(url, host, "").await
         };
         let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
         if !matches!(answer, Ok(Ok(_))) {
             connection = None;
         }
-        counts.lock().unwrap().add(answer);
+        counts.lock().unwrap().add(url, answer);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -8,6 +8,8 @@ pub mod goldens;
 pub mod http;
 pub mod identity;
 pub mod load;
+pub mod network;
+pub mod raw;
 pub mod readers;
 pub mod reformat;
 pub mod scene;
