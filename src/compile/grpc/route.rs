@@ -260,10 +260,13 @@ fn retry_policy(retry: &Retry) -> Option<RetryPolicy> {
     })
 }
 
-/// Less than a millisecond, or a longest wait below the first, rejects the listener.
+/// The shortest wait that is worth a try. With 1 ms, which a jitter makes 0, a call through C-core 1.85 is never repeated
+/// and never ends (tried); less than that, or a longest wait below the first, rejects the listener in JavaScript.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+
 fn retry_back_off(back_off: BackOff) -> RetryBackOff {
     let BackOff { base, longest } = back_off;
-    let base = base.max(Duration::from_millis(1));
+    let base = base.max(SHORTEST_WAIT);
     RetryBackOff {
         base_interval: duration(base),
         max_interval: duration_or_absent(longest.map(|longest| longest.max(base))),
