@@ -1,12 +1,13 @@
 # The two commands: `make demo` runs the main job, `make test` runs every check. Both install what they need.
 
-.PHONY: help build release demo test lint latency scale fuzz
+.PHONY: help build release demo test lint latency scale fuzz bench
 
 help:
 	@echo "make demo      watch a service with a hard-coded URL get real load balancing (KEEP=1 stays up)"
 	@echo "make test      every check: format, lints, all tests, with a real Envoy and real clients"
 	@echo "make latency   how long an edited endpoint takes to reach a real Envoy; cold start and memory"
 	@echo "make scale     how long validate takes for 5,000 documents over 2,000 services, and its memory"
+	@echo "make bench     ten thousand simulated sidecars, beside the floor; charts (RUNS=n, SCENARIOS='fan-out churn')"
 	@echo "make fuzz      random texts into the readers for 10 minutes (SECONDS=N for each of the two), then random"
 	@echo "               conversations with the protocol for twice SECONDS; TARGETS=session for these alone"
 	@echo "make release   build target/release/chancery"
@@ -40,3 +41,7 @@ scale: release
 
 fuzz:
 	@scripts/fuzz $(or $(SECONDS),300) $(TARGETS)
+
+bench:
+	cargo build --locked --release --bin chancery --example fleet
+	@scripts/bench $(SCENARIOS)

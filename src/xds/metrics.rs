@@ -1,12 +1,14 @@
 //! The protocol in numbers.
 
+use std::sync::Arc;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use crate::resources::ResourceType;
+use crate::resources::{PerType, ResourceType};
 
 /// What gRPC's own libraries take at most unless they are told otherwise.
 const REFUSED_ABOVE: usize = 4 * 1024 * 1024;
@@ -26,12 +28,14 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Streams whose first request is being read or answered.
     pub beginning: Gauge,
-    responses: Family<TypeLabel, Counter>,
-    response_bytes: Family<TypeLabel, Counter>,
-    resources: Family<TypeLabel, Counter>,
-    acks: Family<TypeLabel, Counter>,
-    nacks: Family<TypeLabel, Counter>,
-    oversized: Family<TypeLabel, Counter>,
+    /// Streams woken because something they listen to may have changed.
+    pub woken: Counter,
+    responses: ByType,
+    response_bytes: ByType,
+    resources: ByType,
+    acks: ByType,
+    nacks: ByType,
+    oversized: ByType,
     /// Requests for types that are not served.
     pub unknown_types: Counter,
     /// Streams that ask for endpoints and not for clusters.
@@ -42,6 +46,27 @@ pub struct Metrics {
     pub overloaded: Counter,
     /// Streams ended because the client did not read.
     pub stalled: Counter,
+}
+
+/// A counter for each type of resource, found without looking for it: each response counts in several.
+#[derive(Debug, Clone)]
+struct ByType {
+    family: Family<TypeLabel, Counter>,
+    counters: Arc<PerType<Counter>>,
+}
+
+impl Default for ByType {
+    fn default() -> Self {
+        let family = Family::<TypeLabel, Counter>::default();
+        let counters = Arc::new(PerType::from_fn(|resource_type| family.get_or_create(&label(resource_type)).clone()));
+        Self { family, counters }
+    }
+}
+
+impl ByType {
+    fn of(&self, resource_type: ResourceType) -> &Counter {
+        &self.counters[resource_type]
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,15 +101,20 @@ impl Metrics {
             "Streams whose first request is being read or answered; no more than a few hundred at once",
             metrics.beginning.clone(),
         );
-        xds.register("responses", "Responses sent", metrics.responses.clone());
-        xds.register("response_bytes", "Bytes of responses sent", metrics.response_bytes.clone());
-        xds.register("resources", "Resources sent", metrics.resources.clone());
-        xds.register("acks", "Responses that were applied", metrics.acks.clone());
-        xds.register("nacks", "Responses that were rejected, wholly or in part", metrics.nacks.clone());
+        xds.register(
+            "streams_woken",
+            "Streams woken because something they listen to may have changed",
+            metrics.woken.clone(),
+        );
+        xds.register("responses", "Responses sent", metrics.responses.family.clone());
+        xds.register("response_bytes", "Bytes of responses sent", metrics.response_bytes.family.clone());
+        xds.register("resources", "Resources sent", metrics.resources.family.clone());
+        xds.register("acks", "Responses that were applied", metrics.acks.family.clone());
+        xds.register("nacks", "Responses that were rejected, wholly or in part", metrics.nacks.family.clone());
         xds.register(
             "oversized_responses",
             "Responses above 4 MiB, which gRPC clients refuse by default",
-            metrics.oversized.clone(),
+            metrics.oversized.family.clone(),
         );
         xds.register(
             "streams_without_clusters",
@@ -103,11 +133,10 @@ impl Metrics {
     }
 
     pub(super) fn sent(&self, resource_type: ResourceType, resources: usize, bytes: usize) {
-        let label = label(resource_type);
-        self.responses.get_or_create(&label).inc();
-        self.resources.get_or_create(&label).inc_by(resources as u64);
-        self.response_bytes.get_or_create(&label).inc_by(bytes as u64);
-        if bytes > REFUSED_ABOVE && self.oversized.get_or_create(&label).inc() == 0 {
+        self.responses.of(resource_type).inc();
+        self.resources.of(resource_type).inc_by(resources as u64);
+        self.response_bytes.of(resource_type).inc_by(bytes as u64);
+        if bytes > REFUSED_ABOVE && self.oversized.of(resource_type).inc() == 0 {
             tracing::warn!(
                 r#type = resource_type.plural(),
                 bytes,
@@ -119,10 +148,10 @@ impl Metrics {
     }
 
     pub(super) fn ack(&self, resource_type: ResourceType) {
-        self.acks.get_or_create(&label(resource_type)).inc();
+        self.acks.of(resource_type).inc();
     }
 
     pub(super) fn nack(&self, resource_type: ResourceType) {
-        self.nacks.get_or_create(&label(resource_type)).inc();
+        self.nacks.of(resource_type).inc();
     }
 }

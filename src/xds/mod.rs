@@ -11,6 +11,7 @@
 //! snapshot, never a queue. This room knows neither services nor policies nor what is in a resource.
 
 mod admission;
+mod alarm;
 mod changes;
 mod clients;
 mod connection;
@@ -27,6 +28,7 @@ mod server;
 mod service;
 pub mod session;
 mod settings;
+mod slot;
 mod stream;
 pub mod subscription;
 mod tls;

@@ -6,7 +6,6 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::post};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::{
@@ -14,7 +13,8 @@ use super::{
     admission::Admission,
     link::{Link, Wish},
     session::{Dialect, Session},
-    stream::{Outgoing, ResponseBody, Stream, not_ready},
+    slot::slot,
+    stream::{ResponseBody, Stream, not_ready},
 };
 use crate::{publish::Publish, resources::ResourceType};
 
@@ -51,7 +51,8 @@ impl Service {
         }
         // Everything that speaks gRPC understands this; a plain 404 is left to each to interpret.
         let unserved = |uri: http::Uri| async move {
-            tonic::Status::unimplemented(format!("`{}` is no method of this control plane", uri.path())).into_http::<Body>()
+            tonic::Status::unimplemented(format!("`{}` is no method of this control plane", uri.path()))
+                .into_http::<Body>()
         };
         router.fallback(unserved).with_state(self)
     }
@@ -67,7 +68,7 @@ impl Service {
             link.wish(Wish::Leave);
             return not_ready().into_http();
         }
-        let (responses, receiver) = mpsc::channel::<Outgoing>(1);
+        let (responses, receiver) = slot();
         let stream = Stream {
             session: Session::new(dialect, self.shared.clone()),
             responses,

@@ -218,6 +218,32 @@ impl Session {
         (subscription.names().len(), subscription.is_wildcard())
     }
 
+    /// Every name that is subscribed to, whatever its type; absent when a wildcard is, or when there are more than so
+    /// many.
+    pub fn names_wanted(&self, at_most: usize) -> Option<Vec<ResourceName>> {
+        let subscriptions = || self.types.iter().map(|(_, state)| &state.subscription);
+        let few = !subscriptions().any(Subscription::is_wildcard)
+            && subscriptions().map(|subscription| subscription.names().len()).sum::<usize>() <= at_most;
+        few.then(|| subscriptions().flat_map(|subscription| subscription.names().iter().cloned()).collect())
+    }
+
+    /// Whether there is certainly nothing to be said, now or later, at the cost of a few comparisons.
+    pub fn is_at_rest(&self) -> bool {
+        if self.wake.is_some() || self.may_be_odd() {
+            return false;
+        }
+        let Some(target) = &self.target else { return true };
+        self.types.iter().all(|(resource_type, state)| {
+            let is_settled = state.held.is(target.set(resource_type)) && state.to_answer.is_empty();
+            !state.subscription.is_active() || (is_settled && !state.answer_due)
+        })
+    }
+
+    /// Whether there is something the client should come to hold.
+    pub fn has_target(&self) -> bool {
+        self.target.is_some()
+    }
+
     /// Takes the snapshot the client should come to hold.
     pub fn set_target(&mut self, target: Arc<Snapshot>) {
         for resource_type in ResourceType::ALL {
@@ -450,10 +476,13 @@ impl Session {
         }
     }
 
+    fn may_be_odd(&self) -> bool {
+        let endpoints = &self.types[ResourceType::Endpoints];
+        self.oddity == Told::Not && endpoints.subscription.is_active() && !self.types[ResourceType::Cluster].asked
+    }
+
     fn look_for_oddities(&mut self, now: Instant) {
-        let odd =
-            self.types[ResourceType::Endpoints].subscription.is_active() && !self.types[ResourceType::Cluster].asked;
-        if self.oddity != Told::Not || !odd {
+        if !self.may_be_odd() {
             self.odd_since = None;
             return;
         }

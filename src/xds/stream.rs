@@ -6,28 +6,32 @@
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::Stream as _;
 use http_body::{Body, Frame};
 use tokio::{
-    sync::{mpsc, watch},
-    time::{Instant, sleep_until, timeout},
+    sync::watch,
+    time::{Instant, timeout},
 };
 use tonic::{Code, Status};
 
 use super::{
     Settings,
     admission::{Admission, Begun},
+    alarm::Alarm,
     clients::Registration,
     link::{Farewell, Link, Wish},
     metrics::Metrics,
     node::{self, Fingerprint},
     request::{Incoming, understood},
     session::{Oddity, Response, Session, Verdict},
+    slot::{Giver, Gone, Taker},
 };
 use crate::{
     model::{Grouping, Proxy, Role},
@@ -38,7 +42,7 @@ use crate::{
 /// What a stream works with.
 pub(super) struct Stream {
     pub session: Session,
-    pub responses: mpsc::Sender<Outgoing>,
+    pub responses: Giver<Outgoing>,
     /// The type of a per-type service; absent on ADS, where each request says it.
     pub only: Option<ResourceType>,
     pub publish: Arc<Publish>,
@@ -52,11 +56,9 @@ pub(super) struct Stream {
 /// Everything that can happen to a stream.
 enum Event {
     /// The client asks, or has nothing more to ask.
-    Request(Option<Incoming>),
-    /// The group's snapshot is a new one.
-    Snapshot,
-    /// The client may belong to another group.
-    Grouping,
+    Request(Result<Option<Incoming>, Status>),
+    /// The group's snapshot may be a new one, or the group another.
+    Changed,
     /// There is room for a response, or time has passed for one.
     Again,
     /// The client is gone.
@@ -101,7 +103,16 @@ impl Stream {
             // What was sent before is read first.
             Err(End::Said(status)) => {
                 tracing::debug!(%status, "a stream ends");
-                timeout(self.settings.stalled, self.responses.send(Outgoing::End(status))).await.is_err()
+                let room = poll_fn(|context| self.responses.poll(true, context));
+                match timeout(self.settings.stalled, room).await {
+                    Ok(room) => {
+                        if room.is_ok() {
+                            self.responses.give(Outgoing::End(status));
+                        }
+                        false
+                    }
+                    Err(_) => true,
+                }
             }
             Err(End::Stalled) => true,
         };
@@ -114,7 +125,7 @@ impl Stream {
     async fn begin(&mut self, body: axum::body::Body, admission: &Admission) -> Result<Option<Begun>, Status> {
         tokio::select! {
             farewell = self.link.farewell() => Err(farewell.status()),
-            () = self.responses.closed() => Ok(None),
+            Err(Gone) = poll_fn(|context| self.responses.poll(false, context)) => Ok(None),
             begun = admission.begin(body, self.session.dialect(), &self.link) => begun,
         }
     }
@@ -128,43 +139,60 @@ impl Stream {
         }
         let mut place = Place::find(&self.publish, proxy, node, &self.clients, self.session.dialect())?;
         tracing::debug!(node = &*place.proxy.id, workload = &*place.proxy.workload, "stream began");
-        self.take_snapshot(&mut place.snapshots);
-        self.take(first, &place)?;
+        self.take(first, &mut place)?;
         let mut blocked = self.respond(&place);
         drop(turn);
         let mut asking = true;
+        let link = self.link.clone();
+        let mut farewell = pin!(link.farewell());
+        let mut alarm = Alarm::default();
         loop {
             self.report(&place);
             // Who has nothing more to ask is told what it asked for, and acknowledges nothing that comes later.
-            if !asking && !blocked && place.snapshots.borrow().is_some() {
+            if !asking && !blocked && self.session.has_target() {
                 return Ok(());
             }
-            let stalled_at = Instant::now() + self.settings.stalled;
-            let deadline = self.session.deadline().map(Instant::from_std);
-            let event = tokio::select! {
-                biased;
-                farewell = self.link.farewell() => Event::Farewell(farewell),
-                request = requests.message(), if asking => Event::Request(request.map_err(understood)?),
-                changed = place.snapshots.changed() => if changed.is_ok() { Event::Snapshot } else { Event::Gone },
-                changed = place.grouping.changed() => if changed.is_ok() { Event::Grouping } else { Event::Gone },
-                permit = self.responses.reserve(), if blocked => if permit.is_ok() { Event::Again } else { Event::Gone },
-                () = self.responses.closed() => Event::Gone,
-                () = sleep_until(stalled_at), if blocked => Event::Stalled,
-                () = sleep_until(deadline.unwrap_or(stalled_at)), if deadline.is_some() && !blocked => Event::Again,
+            let alarm_at = if blocked {
+                Some(Instant::now() + self.settings.stalled)
+            } else {
+                self.session.deadline().map(Instant::from_std)
             };
+            // By hand, since ten thousand streams do this for each change: what is waited for stays registered from
+            // one turn to the next.
+            let event = poll_fn(|context| {
+                if let Poll::Ready(farewell) = farewell.as_mut().poll(context) {
+                    return Poll::Ready(Event::Farewell(farewell));
+                }
+                if asking && let Poll::Ready(request) = Pin::new(&mut requests).poll_next(context) {
+                    return Poll::Ready(Event::Request(request.transpose()));
+                }
+                if place.snapshots.poll_changed(context).is_ready() {
+                    return Poll::Ready(Event::Changed);
+                }
+                match self.responses.poll(blocked, context) {
+                    Poll::Ready(Ok(())) => return Poll::Ready(Event::Again),
+                    Poll::Ready(Err(Gone)) => return Poll::Ready(Event::Gone),
+                    Poll::Pending => {}
+                }
+                alarm.poll(alarm_at, context).map(|()| if blocked { Event::Stalled } else { Event::Again })
+            })
+            .await;
             match event {
-                Event::Request(Some(request)) => {
+                Event::Request(Ok(Some(request))) => {
                     if place.says_something_else(&request.node) {
                         self.renode(&request.node, &mut place)?;
                     }
-                    self.take(request, &place)?;
+                    self.take(request, &mut place)?;
                 }
-                Event::Snapshot => self.take_snapshot(&mut place.snapshots),
-                Event::Grouping => {
-                    place.regroup(&self.publish);
-                    self.take_snapshot(&mut place.snapshots);
+                Event::Request(Err(status)) => return Err(understood(status).into()),
+                Event::Changed => {
+                    self.metrics.woken.inc();
+                    if place.grouping.has_changed().unwrap_or(false) {
+                        place.regroup(&self.publish);
+                    }
+                    self.look(&mut place);
                 }
-                Event::Request(None) => asking = false,
+                Event::Request(Ok(None)) => asking = false,
                 Event::Again => {}
                 Event::Gone => return Ok(()),
                 Event::Farewell(farewell) => return Err(farewell.status().into()),
@@ -174,8 +202,10 @@ impl Stream {
         }
     }
 
-    fn take_snapshot(&mut self, snapshots: &mut SnapshotWatch) {
-        if let Some(snapshot) = snapshots.borrow_and_update().clone() {
+    /// Says what is to be woken for, then takes the latest: what is new in between wakes, what came before is seen.
+    fn look(&mut self, place: &mut Place) {
+        place.snapshots.listen_to(self.session.names_wanted(FEW));
+        if let Some(snapshot) = place.snapshots.latest() {
             self.session.set_target(snapshot);
         }
     }
@@ -196,7 +226,7 @@ impl Stream {
                 self.clients.register(proxy.clone(), self.session.dialect(), place.registration.group());
             place.proxy = proxy;
             place.regroup(&self.publish);
-            self.take_snapshot(&mut place.snapshots);
+            self.look(place);
         }
         Ok(())
     }
@@ -216,7 +246,7 @@ impl Stream {
         }
     }
 
-    fn take(&mut self, request: Incoming, place: &Place) -> Result<(), Status> {
+    fn take(&mut self, request: Incoming, place: &mut Place) -> Result<(), Status> {
         let resource_type = match (self.only, request.type_url.as_str()) {
             (Some(only), "") => Some(only),
             (Some(only), url) if url == only.type_url() => Some(only),
@@ -251,21 +281,28 @@ impl Stream {
             }
         }
         client.subscribed(resource_type, self.session.subscribed(resource_type));
+        self.look(place);
         Ok(())
     }
 
     /// Hands on what may be sent now. Returns whether there may be more that the client has no room for.
     fn respond(&mut self, place: &Place) -> bool {
-        loop {
-            let Ok(permit) = self.responses.try_reserve() else { return true };
+        while !self.session.is_at_rest() {
+            if !self.responses.has_room() {
+                return true;
+            }
             let Some(response) = self.session.next_response(std::time::Instant::now()) else { return false };
             let bytes = response.body.len() + response.nonce_field.len();
             self.metrics.sent(response.resource_type, response.resources, bytes);
             place.registration.client.sent(response.resource_type, response.nonce.clone());
-            permit.send(Outgoing::Response(response));
+            self.responses.give(Outgoing::Response(response));
         }
+        false
     }
 }
+
+/// A stream that names at most so many resources is woken for these alone.
+const FEW: usize = 64;
 
 /// Where a stream belongs.
 struct Place {
@@ -315,7 +352,7 @@ pub(super) fn not_ready() -> Status {
 /// A gRPC response body that hands on encoded bytes uncopied.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
-    responses: mpsc::Receiver<Outgoing>,
+    responses: Taker<Outgoing>,
     frames: VecDeque<Bytes>,
     ended: bool,
 }
@@ -324,7 +361,7 @@ pub(super) struct ResponseBody {
 const SMALL: usize = 16 * 1024;
 
 impl ResponseBody {
-    pub fn new(responses: mpsc::Receiver<Outgoing>) -> Self {
+    pub fn new(responses: Taker<Outgoing>) -> Self {
         Self { responses, frames: VecDeque::new(), ended: false }
     }
 
@@ -357,7 +394,7 @@ impl Body for ResponseBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        match self.responses.poll_recv(context) {
+        match self.responses.poll_take(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Outgoing::Response(response))) => {
                 let head = self.frame(&response);

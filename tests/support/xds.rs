@@ -31,7 +31,7 @@ pub struct Scene {
     pub metrics: Metrics,
     pub shutdown: CancellationToken,
     pub address: String,
-    pub server: JoinHandle<Result<(), tonic::transport::Error>>,
+    pub server: JoinHandle<()>,
 }
 
 impl Scene {

@@ -1,15 +1,17 @@
 //! The hand-over from the one writer to the many streams: for each node group the latest snapshot, nothing else.
 //!
 //! Latest wins: a stream that was slow sees the newest snapshot, never a queue of old ones. A group's channel wakes
-//! only when that group's snapshot changed. The first stream of a new group asks for it; the control loop hears that,
+//! only whom a change of that group's snapshot concerns. The first stream of a new group asks for it; the control loop hears that,
 //! compiles, and publishes. Nothing is served before there is a grouping: that is the readiness gate.
 //!
 //! The map is touched when a stream begins and when a group changes; it is never the source of truth (the control
 //! loop is), and no guard of it is held across an await.
 
+mod channel;
+
 use std::sync::Arc;
 
-use dashmap::{DashMap, Entry};
+use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -17,13 +19,13 @@ use crate::{
     resources::Snapshot,
 };
 
-/// What a stream of some group watches: the latest snapshot, absent until the group was first compiled.
-pub type SnapshotWatch = watch::Receiver<Option<Arc<Snapshot>>>;
+use channel::Channel;
+pub use channel::SnapshotWatch;
 
 /// Groups and their latest snapshots.
 #[derive(Debug)]
 pub struct Publish {
-    groups: DashMap<NodeGroup, watch::Sender<Option<Arc<Snapshot>>>>,
+    groups: DashMap<NodeGroup, Arc<Channel>>,
     grouping: watch::Sender<Option<Arc<Grouping>>>,
     wanted: Notify,
 }
@@ -36,24 +38,24 @@ impl Default for Publish {
 
 impl Publish {
     /// Which facts about a proxy distinguish anything; absent until every source has synced once and the policies
-    /// compiled. A stream finds its group with it, and finds it anew when this changes.
+    /// compiled. A stream finds its group with it, and finds it anew when this changes: its channel wakes it then.
     pub fn grouping(&self) -> watch::Receiver<Option<Arc<Grouping>>> {
         self.grouping.subscribe()
     }
 
     /// The channel of a group. A group nobody had is announced to the control loop.
     pub fn subscribe(&self, group: &NodeGroup) -> SnapshotWatch {
-        if let Some(sender) = self.groups.get(group) {
-            return sender.subscribe();
+        if let Some(channel) = self.groups.get(group) {
+            return channel.listen();
         }
-        let receiver = self.groups.entry(group.clone()).or_insert_with(|| watch::Sender::new(None)).subscribe();
+        let watch = self.groups.entry(group.clone()).or_default().listen();
         self.wanted.notify_one();
-        receiver
+        watch
     }
 
     /// What a group is served now; absent when nobody watches it or it was never compiled.
     pub fn latest(&self, group: &NodeGroup) -> Option<Arc<Snapshot>> {
-        self.groups.get(group).and_then(|sender| sender.borrow().clone())
+        self.groups.get(group).and_then(|channel| channel.latest())
     }
 
     /// For the control loop: returns when a group was asked for that nobody had.
@@ -63,7 +65,8 @@ impl Publish {
 
     /// For the control loop: all groups that somebody watches. The others are forgotten.
     pub fn watched_groups(&self) -> Vec<NodeGroup> {
-        self.groups.retain(|_, sender| sender.receiver_count() > 0);
+        // Each stream of a group holds its channel.
+        self.groups.retain(|_, channel| Arc::strong_count(channel) > 1);
         let mut groups: Vec<NodeGroup> = self.groups.iter().map(|entry| entry.key().clone()).collect();
         groups.sort_unstable();
         groups
@@ -71,21 +74,24 @@ impl Publish {
 
     /// For the control loop: sets the grouping; nobody is woken when it is the same.
     pub fn set_grouping(&self, grouping: Arc<Grouping>) {
-        self.grouping.send_if_modified(|present| replace_if_different(present, grouping));
+        let is_new = self.grouping.send_if_modified(|present| {
+            let same = present.as_ref().is_some_and(|present| Arc::ptr_eq(present, &grouping) || *present == grouping);
+            if !same {
+                *present = Some(grouping);
+            }
+            !same
+        });
+        if is_new {
+            self.groups.iter().for_each(|channel| channel.ring_all());
+        }
     }
 
     /// For the control loop: sets a group's snapshot; nobody is woken when it is the same.
     pub fn publish(&self, group: &NodeGroup, snapshot: Arc<Snapshot>) {
-        if let Entry::Occupied(entry) = self.groups.entry(group.clone()) {
-            entry.get().send_if_modified(|present| replace_if_different(present, snapshot));
+        // No guard of the map is held while streams are woken.
+        let channel = self.groups.get(group).map(|channel| channel.clone());
+        if let Some(channel) = channel {
+            channel.publish(snapshot);
         }
     }
-}
-
-fn replace_if_different<T: PartialEq>(present: &mut Option<Arc<T>>, new: Arc<T>) -> bool {
-    let same = present.as_ref().is_some_and(|present| Arc::ptr_eq(present, &new) || *present == new);
-    if !same {
-        *present = Some(new);
-    }
-    !same
 }
