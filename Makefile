@@ -1,6 +1,6 @@
 # The two commands: `make demo` runs the main job, `make test` runs every check. Both install what they need.
 
-.PHONY: help build release demo test lint latency scale fuzz bench
+.PHONY: help build release demo test lint latency scale endurance bench fuzz
 
 help:
 	@echo "make demo      watch a service with a hard-coded URL get real load balancing (KEEP=1 stays up)"
@@ -8,6 +8,7 @@ help:
 	@echo "make latency   how long an edited endpoint takes to reach a real Envoy; cold start and memory"
 	@echo "make scale     how long validate takes for 5,000 documents over 2,000 services, and its memory"
 	@echo "make bench     ten thousand simulated sidecars, beside the floor; charts (RUNS=n, SCENARIOS='fan-out churn')"
+	@echo "make endurance  a real Envoy of 2,000 clusters through two minutes of rolling edits under load"
 	@echo "make fuzz      random texts into the readers for 10 minutes (SECONDS=N for each of the two), then random"
 	@echo "               conversations with the protocol for twice SECONDS; TARGETS=session for these alone"
 	@echo "make release   build target/release/chancery"
@@ -38,6 +39,10 @@ latency: release
 
 scale: release
 	@CHANCERY=$(CURDIR)/target/release/chancery python3 scripts/scale
+
+endurance:
+	@scripts/install-envoy > /dev/null
+	CHANCERY_LONG=1 cargo test --locked --test envoy_endurance -- --nocapture
 
 fuzz:
 	@scripts/fuzz $(or $(SECONDS),300) $(TARGETS)

@@ -36,9 +36,9 @@ use tonic::{Streaming, transport::Channel};
 const SERVICES: usize = 300;
 const OF_EACH: usize = 20;
 
-/// What the adversaries together may make the process grow by. Three thousand and some hundred streams, among them
-/// twenty that leave 600 kB unread each, stay far below; one that gathered what was not read would not.
-const GROWTH_MIB: u64 = 200;
+/// What the adversaries together may make the process grow by: more than a thousand streams, among them twenty whose
+/// clients leave everything unread, were measured at 10.
+const GROWTH_MIB: u64 = 64;
 
 fn services(host: usize) -> String {
     let mut text = String::from("services:\n");
@@ -217,6 +217,33 @@ async fn the_others_are_served_and_nothing_is_left() {
     plane.write_services(&services(0));
     honest.follow().await;
     assert!(!plane.log().contains("panicked"), "{}", plane.log());
+}
+
+/// Proxies have filled the process up: it asked for as much room as it may have, and kept some of it for files.
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_are_seen_though_every_connection_is_taken() {
+    let mut plane = ControlPlane::prepare(&services(0), "", free_port());
+    plane.spawn_under("ulimit -Sn 100; ulimit -Hn 330");
+    eventually("it is ready", async || {
+        http::get(&plane.admin(), "/readyz").await.ok().filter(|answer| answer.status == 200)
+    })
+    .await;
+    let (requests, responses) = open(plane.xds_port, "honest").await;
+    let mut honest = Honest { requests, responses };
+    honest.follow().await;
+    let address = format!("127.0.0.1:{}", plane.xds_port);
+    let mut held = Vec::new();
+    for _ in 0..400 {
+        held.push(TcpStream::connect(&address).await.unwrap());
+    }
+    eventually("some are refused", async || {
+        (plane.metric("chancery_xds_refused_connections_total").await > 0).then_some(())
+    })
+    .await;
+    let taken = plane.metric("chancery_xds_connections ").await;
+    assert!((100..300).contains(&taken), "more than it began with, fewer than there are: {taken}");
+    plane.write_services(&services(1));
+    honest.follow().await;
 }
 
 /// SIGTERM: unready at once, nobody new, streams ended, and an end in 8 s whatever a client does.

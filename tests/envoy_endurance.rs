@@ -280,9 +280,9 @@ async fn two_thousand_clusters_live_through_rolling_edits() {
     let load = Load::over(world.envoy.proxy(), urls, 8);
     load.for_answers(100).await;
 
-    let until = Instant::now() + Duration::from_secs(if long { 120 } else { 8 });
+    let until = Instant::now() + Duration::from_secs(120);
     let mut round = 0;
-    while round == 0 || Instant::now() < until {
+    while if long { Instant::now() < until } else { round < 2 } {
         world.roll_endpoints(round).await;
         world.edit_cluster(round).await;
         world.edit_route(round).await;

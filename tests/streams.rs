@@ -128,6 +128,17 @@ async fn a_client_that_does_not_read_is_cut() {
     assert_eq!((scene.metrics.stalled.get(), scene.metrics.connections.get()), (1, 0));
 }
 
+/// Behind a balancer there may be a replica that knows everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_is_asked_to_connect_anew() {
+    let scene = Scene::start(Settings::default()).await;
+    let mut raw = Raw::connect(&scene.address).await;
+    let (response, _sending) = raw.grpc(DELTA).await;
+    assert_eq!(status(response.await.unwrap()).await.0, Code::Unavailable as u16);
+    timeout(SOON, raw.ended()).await.expect("the connection goes");
+    assert_eq!(scene.metrics.refused.get(), 1);
+}
+
 /// One that says half of what it wants takes its turn, and no more than that.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_begin_take_turns_and_pushes_do_not_wait_for_them() {

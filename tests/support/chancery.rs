@@ -76,6 +76,13 @@ impl ControlPlane {
         self.start_process(Command::new(BINARY).args(["serve", "--config"]).arg(config));
     }
 
+    /// Starts the process where a line of shell was said before.
+    pub fn spawn_under(&mut self, line: &str) {
+        let config = self.path("chancery.yaml");
+        let script = format!("{line}; exec \"$0\" serve --config \"$1\"");
+        self.start_process(Command::new("sh").args(["-c", &script, BINARY]).arg(config));
+    }
+
     fn start_process(&mut self, command: &mut Command) {
         let log = fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
         let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
