@@ -107,7 +107,9 @@ fn groups() -> Vec<NodeGroup> {
     let placed = NodeGroup { locality: Some(chancery::model::Locality::parse("eu/eu-1")), ..NodeGroup::default() };
     let scope = chancery::model::Scope(std::sync::Arc::new([chancery::model::NamePattern::new("s1")].into()));
     let scoped = NodeGroup { scope: Some(scope), ..NodeGroup::default() };
-    vec![NodeGroup::default(), own, placed, scoped]
+    let grpc = |group: &NodeGroup| NodeGroup { kind: chancery::model::ClientKind::Grpc, ..group.clone() };
+    let (calling, calling_few) = (grpc(&placed), grpc(&scoped));
+    vec![NodeGroup::default(), own, placed, scoped, calling, calling_few]
 }
 
 /// Names and bodies of one type.
@@ -120,7 +122,8 @@ fn bytes(snapshot: &Snapshot) -> Vec<(ResourceType, Bodies)> {
     snapshot.sets().iter().map(|(resource_type, set)| (resource_type, resources(set))).collect()
 }
 
-/// Each EDS cluster has its assignment, each listener that asks for routes has them, and nothing is without use.
+/// Each EDS cluster has its assignment, each listener that asks for routes has them, and nothing is without use. A gRPC
+/// client's listener leads to clusters that are there.
 fn assert_consistent(snapshot: &Snapshot) {
     let json = snapshot.to_json();
     for cluster in json["clusters"].as_array().unwrap().iter().filter(|cluster| cluster["type"] == "EDS") {
@@ -131,6 +134,14 @@ fn assert_consistent(snapshot: &Snapshot) {
     for listener in json["listeners"].as_array().unwrap() {
         let routes = listener["filter_chains"][0]["filters"][0]["typed_config"]["rds"]["route_config_name"].as_str();
         wanted.extend(routes.map(ToOwned::to_owned));
+        let inline = &listener["api_listener"]["api_listener"]["route_config"]["virtual_hosts"][0]["routes"];
+        for route in inline.as_array().into_iter().flatten() {
+            let split = route["route"]["weighted_clusters"]["clusters"].as_array();
+            let split = split.into_iter().flatten().filter_map(|cluster| cluster["name"].as_str());
+            for cluster in route["route"]["cluster"].as_str().into_iter().chain(split) {
+                assert!(snapshot.set(ResourceType::Cluster).get(cluster).is_some(), "nothing is called {cluster}");
+            }
+        }
     }
     let present: std::collections::BTreeSet<String> =
         snapshot.set(ResourceType::Route).iter().map(|routes| routes.name().to_string()).collect();

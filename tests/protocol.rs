@@ -4,8 +4,12 @@
 
 #[path = "protocol/conversation.rs"]
 mod conversation;
+mod support;
+
 #[path = "protocol/delta.rs"]
 mod delta;
+#[path = "protocol/grpc.rs"]
+mod grpc;
 #[path = "protocol/model.rs"]
 mod model;
 #[path = "protocol/optional.rs"]

@@ -70,6 +70,24 @@ fn one_endpoint_of_a_thousand_services_is_one_unit_and_one_resource() {
     }
 }
 
+#[test]
+fn one_endpoint_is_one_unit_and_one_resource_for_grpc_clients_too() {
+    let (library, _) = library("");
+    let before = catalog(&services(1000, None));
+    let mut world = World::default();
+    world.update(before.clone(), library.policies().clone());
+    let group = NodeGroup { kind: chancery::model::ClientKind::Grpc, ..NodeGroup::default() };
+    let first = world.compile(&group).snapshot;
+    let work = world.work();
+
+    world.update(next_catalog(&before, &services(1000, Some(500))), library.policies().clone());
+    let second = world.compile(&group).snapshot;
+    assert_eq!(since(world.work(), work), Work { services_resolved: 0, units_compiled: 1, resources_encoded: 1 });
+    for resource_type in [ResourceType::Cluster, ResourceType::Listener] {
+        assert!(Arc::ptr_eq(first.set(resource_type), second.set(resource_type)), "{resource_type:?} was not touched");
+    }
+}
+
 /// A round as the control loop plays it, problems and forgetting included, with policies for some clients only.
 #[test]
 fn a_round_keeps_what_the_next_one_needs() {

@@ -51,10 +51,17 @@ function release(ask) {
   return { held: held.length };
 }
 
+function connect(ask) {
+  for (const target of ask.connect) client(target).getChannel().getConnectivityState(true);
+  return { channels: clients.size };
+}
+
+const actions = { connect, hold, release };
 (async () => {
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const ask = JSON.parse(line);
-    const answer = 'hold' in ask ? await hold(ask) : 'release' in ask ? release(ask) : await calls(ask);
+    const action = Object.keys(actions).find((name) => name in ask);
+    const answer = await (actions[action] ?? calls)(ask);
     console.log(JSON.stringify(answer));
   }
   process.exit(0);

@@ -1,6 +1,7 @@
 """xds_client.py: gRPC's own xDS, as an application uses it. Reads one JSON object a line, calls, and answers with a line.
 
 {"target", "count", "metadata", "method", "body", "timeout"} -> {"answers": {text: count}, "errors": {"STATUS: details": count}}
+{"connect": [target]} -> begins to connect to each, and does not wait.
 {"target", "hold": N} -> opens N calls that stay open, once each has answered; {"release": N} ends N of them.
 """
 import collections
@@ -47,7 +48,14 @@ def release(ask):
     return {"held": len(held)}
 
 
+def connect(ask):
+    for target in ask["connect"]:
+        channel(target).subscribe(lambda state: None, try_to_connect=True)
+    return {"channels": len(channels)}
+
+
+ACTIONS = {"connect": connect, "hold": hold, "release": release}
 for line in sys.stdin:
     ask = json.loads(line)
-    answer = hold(ask) if "hold" in ask else release(ask) if "release" in ask else calls(ask)
+    answer = next((action(ask) for name, action in ACTIONS.items() if name in ask), None) or calls(ask)
     print(json.dumps(answer), flush=True)

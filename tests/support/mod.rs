@@ -5,6 +5,7 @@
 pub mod chancery;
 pub mod envoy;
 pub mod goldens;
+pub mod grpc;
 pub mod http;
 pub mod identity;
 pub mod load;
