@@ -203,6 +203,6 @@ async fn every_golden_is_accepted_by_both_libraries() {
             .collect();
         assert!(errors.is_empty(), "{library}: {errors:#?}");
         shutdown.cancel();
-        serving.await.unwrap().unwrap();
+        serving.await.unwrap();
     }
 }

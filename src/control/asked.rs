@@ -10,7 +10,7 @@ use std::{
 use crate::model::{Catalog, ServiceName, catalog::lower_names};
 
 /// Who asked for what, in both directions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     by_service: BTreeMap<ServiceName, BTreeSet<Arc<str>>>,
     by_host: HashMap<Arc<str>, BTreeSet<ServiceName>>,

@@ -45,7 +45,7 @@ pub struct World {
 }
 
 /// What policies mean for each service that one kind of client sees.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct View {
     policies: OrdMap<ServiceName, Arc<ServicePolicy>>,
     /// Contradictions that arose only because a service appeared or its labels changed.
@@ -183,12 +183,25 @@ impl World {
 
     fn view(&mut self, client: &ClientView) -> &View {
         if !self.views.contains_key(client) {
-            let mut view = View::default();
-            let all = self.catalog.iter().map(|(name, _)| name.clone()).collect();
-            self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &all);
+            let (mut view, stale) = self.begin_view(client);
+            self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &stale);
             self.views.insert(client.clone(), view);
         }
         &self.views[client]
+    }
+
+    /// What a view begins from, and the services to resolve in it: those that a known view sees differently, or all.
+    fn begin_view(&self, client: &ClientView) -> (View, BTreeSet<ServiceName>) {
+        let like = self.views.iter().filter_map(|(known, view)| {
+            Some((view, self.policies.seen_differently(known, client)?, known.selectors.len()))
+        });
+        let Some((like, touched, _)) = like.min_by_key(|(_, _, selectors)| *selectors) else {
+            return (View::default(), self.catalog.iter().map(|(name, _)| name.clone()).collect());
+        };
+        let entries = self.catalog.iter().filter(|(_, entry)| touched.can_touch(&entry.service));
+        let stale: BTreeSet<ServiceName> = entries.map(|(name, _)| name.clone()).collect();
+        let stale = like.asked.with_askers(&stale, &names_of(&stale, &self.catalog, &self.catalog));
+        (like.clone(), stale)
     }
 
     fn regroup(&mut self, redefined: &[ServiceName], all_may_differ: bool) {

@@ -117,6 +117,11 @@ impl PolicySet {
         self.documents.values()
     }
 
+    /// The document of that kind, namespace and name.
+    pub fn get(&self, id: &DocumentId) -> Option<&Arc<Document>> {
+        self.documents.get(id)
+    }
+
     /// The mesh-wide settings.
     pub fn mesh(&self) -> MeshSettings {
         self.mesh.clone()
@@ -201,6 +206,18 @@ impl PolicySet {
             selectors.push(Selector::Everything);
         }
         Touched { selectors }
+    }
+
+    /// What two kinds of clients do not see alike, as a question about services. `None` where they differ in more than
+    /// in the selectors that match them: by namespaces and labels whole rules are chosen.
+    pub fn seen_differently(&self, one: &ClientView, other: &ClientView) -> Option<Touched> {
+        if (&one.namespace, &one.labels) != (&other.namespace, &other.labels) {
+            return None;
+        }
+        let policies = self.policies().filter(|policy| policy.is_seen_by(one) != policy.is_seen_by(other));
+        let patches = self.patchings().filter(|patch| patch.is_seen_by(one) != patch.is_seen_by(other));
+        let documents = policies.map(|policy| &policy.document).chain(patches.map(|patch| patch.document));
+        Some(Touched { selectors: documents.flat_map(Selector::of).collect() })
     }
 
     /// The TrafficPolicies that can concern a service as one kind of client sees it, whatever the port.
