@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     model::ResourceName,
-    resources::{ResourceSet, Version},
+    resources::{Resource, ResourceSet, Version},
 };
 
 /// What was sent.
@@ -27,7 +27,7 @@ impl Held {
     pub fn version(&self, name: &str) -> Option<Version> {
         match self.except.get(name) {
             Some(version) => *version,
-            None => self.base.get(name).map(crate::resources::Resource::version),
+            None => self.base.get(name).map(Resource::version),
         }
     }
 
@@ -45,16 +45,24 @@ impl Held {
         }
     }
 
-    /// Remembers that of all other names nothing is held.
-    pub fn limit_to(&mut self, names: &BTreeSet<ResourceName>) {
+    /// Every name of which something was sent.
+    pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
+        let unlisted = self.base.iter().map(Resource::name).filter(|name| !self.except.contains_key(*name));
+        unlisted.chain(self.except.iter().filter(|(_, version)| version.is_some()).map(|(name, _)| name))
+    }
+
+    /// Remembers that of all names but these nothing is held, and that nobody knows what is held of `unsure`.
+    pub fn limit_to(&mut self, names: &BTreeSet<ResourceName>, unsure: BTreeSet<ResourceName>) {
         let held = |name: &ResourceName| self.version(name.as_str()).map(|version| (name.clone(), Some(version)));
-        let except = names.iter().filter_map(held).collect();
+        // No content has this version.
+        let unknown = unsure.into_iter().map(|name| (name, Some(Version::default())));
+        let except = unknown.chain(names.iter().filter_map(held)).collect();
         *self = Self { base: Arc::default(), except };
     }
 
     /// Remembers what was sent of a name, while the base stays.
     pub fn set(&mut self, name: ResourceName, version: Option<Version>) {
-        if self.base.get(name.as_str()).map(crate::resources::Resource::version) == version {
+        if self.base.get(name.as_str()).map(Resource::version) == version {
             self.except.remove(&name);
         } else {
             self.except.insert(name, version);

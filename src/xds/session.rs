@@ -157,13 +157,22 @@ enum CameBack {
     At(Instant),
 }
 
+/// Why a name is answered though it may be held already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    /// The client asked: if there is no such resource, it hears that.
+    Asked,
+    /// Its cluster was sent: if there is nothing any more, there is nothing to follow.
+    OfItsCluster,
+}
+
 #[derive(Debug, Default)]
 struct TypeState {
     asked: bool,
     subscription: Subscription,
     held: Held,
     /// Answered next, whatever is held.
-    to_answer: BTreeSet<ResourceName>,
+    to_answer: BTreeMap<ResourceName, Because>,
     /// Something must be said even if there is nothing: Envoy waits for the first answer to a wildcard.
     answer_due: bool,
     /// The version of the whole set that the client says it has from an earlier stream (state of the world).
@@ -174,6 +183,9 @@ struct TypeState {
     /// which it does not say what is in it.
     brought: bool,
     in_flight: InFlight,
+    /// What left the subscription while responses were on their way: the client may take it from one of these, once the
+    /// wildcard has come back.
+    crossing: BTreeSet<ResourceName>,
     /// Something was sent on this stream.
     answered: bool,
     /// The client may hold something, from this stream or an earlier one: what it goes by can be torn.
@@ -277,24 +289,36 @@ impl Session {
             Ask::Sotw { names, version } => {
                 let changed = state.subscription.sotw(resource_type, &names);
                 state.holds_some |= first && !version.is_empty();
-                let is_everything = state.subscription.is_wildcard() && state.subscription.names().is_empty();
+                // Of other types a response may have held a part of the set alone, at the version of the whole.
+                let is_everything = resource_type.is_full_state()
+                    && state.subscription.is_wildcard()
+                    && state.subscription.names().is_empty();
                 state.claimed = Version::parse(&version).filter(|_| first && is_everything);
                 state.brought |= first && !version.is_empty() && resource_type.is_full_state();
                 changed
             }
         };
+        let crosses = self.dialect == Dialect::Delta && !state.in_flight.is_empty();
         if changed.wildcard_began && !first {
             // Until now only what was named counted as held.
-            state.held.limit_to(&names_before);
+            state.held.limit_to(&names_before, std::mem::take(&mut state.crossing));
+        }
+        if crosses && had_wildcard && !state.subscription.is_wildcard() {
+            let left = state.held.names().filter(|name| !state.subscription.covers(name.as_str()));
+            state.crossing.extend(left.cloned());
         }
         for name in changed.dropped {
+            let was_covered = had_wildcard || names_before.contains(&name);
+            if crosses && was_covered && state.held.version(name.as_str()).is_some() {
+                state.crossing.insert(name.clone());
+            }
             state.to_answer.remove(&name);
             state.held.forget(name);
         }
-        state.to_answer.extend(changed.to_answer);
+        state.to_answer.extend(changed.to_answer.into_iter().map(|name| (name, Because::Asked)));
         if had_wildcard && !state.subscription.is_wildcard() {
             let TypeState { to_answer, subscription, .. } = state;
-            to_answer.retain(|name| subscription.covers(name.as_str()));
+            to_answer.retain(|name, _| subscription.covers(name.as_str()));
         }
         state.answer_due = state.subscription.is_wildcard() && (state.answer_due || changed.wildcard_began);
         if !state.subscription.is_active() {
@@ -506,6 +530,7 @@ impl Session {
         let state = &mut self.types[resource_type];
         if pending.is_empty() && !state.answer_due {
             state.unfinished = false;
+            state.to_answer.clear();
             // What is kept is said again in each full state, so its content has to stay within reach.
             let says_all = self.dialect == Dialect::Sotw && resource_type.is_full_state();
             if !says_all || pending.kept.is_empty() {
@@ -524,30 +549,30 @@ impl Session {
         let state = &self.types[resource_type];
         let keeps = removals == Removals::Kept && resource_type.is_removed_last();
         let mut pending = Pending::default();
-        let mut consider = |name: &ResourceName, forced: bool| {
+        let mut consider = |name: &ResourceName, because: Option<Because>| {
             let wanted = set.get(name.as_str()).map(Resource::version);
             let held = state.held.version(name.as_str());
             match (wanted, held) {
-                (Some(wanted), held) if forced || held != Some(wanted) => pending.set.push(name.clone()),
+                (Some(wanted), held) if because.is_some() || held != Some(wanted) => pending.set.push(name.clone()),
                 (Some(_), _) => {}
                 (None, _) if state.unknown.contains(name) => pending.kept.push(name.clone()),
-                (None, Some(_)) if keeps && !forced => pending.kept.push(name.clone()),
+                (None, Some(_)) if keeps && because != Some(Because::Asked) => pending.kept.push(name.clone()),
                 (None, Some(_)) => pending.removed.push(name.clone()),
-                (None, None) if forced => pending.removed.push(name.clone()),
+                (None, None) if because == Some(Because::Asked) => pending.removed.push(name.clone()),
                 (None, None) => {}
             }
         };
-        for name in &state.to_answer {
-            consider(name, true);
+        for (name, because) in &state.to_answer {
+            consider(name, Some(*because));
         }
         let may_differ =
-            |name: &&ResourceName| !state.to_answer.contains(*name) && state.subscription.covers(name.as_str());
+            |name: &&ResourceName| !state.to_answer.contains_key(*name) && state.subscription.covers(name.as_str());
         if !Arc::ptr_eq(&state.held.base, set) {
             let difference = self.shared.difference(&state.held.base, set);
             let unlisted = difference.iter().filter(may_differ).filter(|name| !state.held.except.contains_key(*name));
-            unlisted.for_each(|name| consider(name, false));
+            unlisted.for_each(|name| consider(name, None));
         }
-        state.held.except.keys().filter(may_differ).for_each(|name| consider(name, false));
+        state.held.except.keys().filter(may_differ).for_each(|name| consider(name, None));
         pending
     }
 
@@ -578,14 +603,15 @@ impl Session {
         kept: Option<Vec<ResourceName>>,
     ) {
         let state = &mut self.types[resource_type];
-        for name in names.iter().chain(removed) {
-            state.to_answer.remove(name);
-        }
         state.unfinished = kept.is_none();
         match kept {
-            Some(kept) => state.held.rebase(set, kept),
+            Some(kept) => {
+                state.to_answer.clear();
+                state.held.rebase(set, kept);
+            }
             None => {
                 for name in names.iter().chain(removed) {
+                    state.to_answer.remove(name);
                     let version = set.get(name.as_str()).map(Resource::version);
                     state.held.set(name.clone(), version);
                 }
@@ -679,7 +705,7 @@ impl Session {
         let endpoints = &mut self.types[ResourceType::Endpoints];
         for name in names.iter().filter(|name| endpoints.subscription.covers(name.as_str())) {
             if assignments.get(name.as_str()).is_some() {
-                endpoints.to_answer.insert(name.clone());
+                endpoints.to_answer.entry(name.clone()).or_insert(Because::OfItsCluster);
             }
         }
     }
@@ -689,8 +715,9 @@ impl Session {
         let assignments = target.set(ResourceType::Endpoints);
         let endpoints = &mut self.types[ResourceType::Endpoints];
         if endpoints.answered {
-            let names = endpoints.subscription.names().iter();
-            endpoints.to_answer.extend(names.filter(|name| assignments.get(name.as_str()).is_some()).cloned());
+            for name in endpoints.subscription.names().iter().filter(|name| assignments.get(name.as_str()).is_some()) {
+                endpoints.to_answer.entry(name.clone()).or_insert(Because::OfItsCluster);
+            }
         }
     }
 }

@@ -269,6 +269,18 @@ fn item_35_what_leaves_together_with_the_wildcard_is_not_answered() {
     assert!(talk.all().is_empty(), "nor what was owed before");
 }
 
+/// The response that crosses the two requests is read when the wildcard is back, and taken.
+#[test]
+fn item_35_a_wildcard_that_goes_and_comes_back_while_a_response_is_on_its_way() {
+    let mut talk = Talk::delta(&snapshot("a=1 b=1 c=1", "", "", ""));
+    talk.ask(CDS, "+* +c");
+    assert_eq!(talk.all(), ["clusters +a=1 +b=1 +c=1"]);
+    talk.ask(CDS, "-* -c");
+    talk.target(&snapshot("a=1", "", "", ""));
+    talk.ask(CDS, "+*");
+    assert_eq!(talk.all(), ["clusters +a=1", "clusters -b -c"]);
+}
+
 #[test]
 fn item_36_a_name_the_client_has_from_before_is_answered_too() {
     let mut talk = Talk::delta(&snapshot("a=1 b=1", "", "", ""));
@@ -351,6 +363,16 @@ fn item_44_only_what_a_client_may_hold_is_removed() {
     talk.target(&snapshot("a=1", "a=1", "", "r=1"));
     talk.later(60);
     assert!(talk.all().is_empty(), "`b` and `s` were never sent");
+}
+
+#[test]
+fn item_44_endpoints_that_go_before_they_could_follow_their_cluster_are_not_spoken_of() {
+    let mut talk = Talk::delta(&snapshot("a=1", "a=1", "", ""));
+    talk.ask(EDS, "+*");
+    talk.ask(CDS, "");
+    assert_eq!(talk.next().unwrap().text(), "clusters +a=1");
+    talk.target(&snapshot("a=1", "", "", ""));
+    assert_eq!(talk.all(), ["endpoints"], "the first answer to a wildcard, and nothing that never was");
 }
 
 /// No secret is served: what clusters name is in the bootstraps. Who asks for one is told that there is none, so that

@@ -62,7 +62,7 @@ pub enum Answers {
 pub enum Nonce {
     Empty,
     Stale,
-    /// Of the latest response, read or not.
+    /// Of the latest response that was read.
     Latest,
 }
 
@@ -162,12 +162,15 @@ struct View {
     version: String,
     /// What this stream sent last of each name.
     sent: BTreeMap<String, String>,
+    /// Every name that was ever sent on this stream, or brought along.
+    may_hold: BTreeSet<String>,
     /// Names whose answer is owed, and whether a first answer is.
     owed: BTreeSet<String>,
     answer_owed: bool,
     /// State of the world: what the last full state on this stream held.
     full_state: Option<BTreeMap<String, String>>,
     nonces: BTreeSet<String>,
+    last_read: String,
 }
 
 impl View {
@@ -261,10 +264,12 @@ impl World {
                 let owed = view.owed.remove(name) || of == EDS && follow.contains(name);
                 assert!(owed || view.sent.get(name) != Some(content), "{of:?}: {name} again");
                 view.sent.insert(name.clone(), content.clone());
+                view.may_hold.insert(name.clone());
             }
             for name in &heard.removed {
                 let owed = view.owed.remove(name);
-                assert!(view.sent.remove(name).is_some() || owed, "{of:?}: {name} was never there");
+                view.sent.remove(name);
+                assert!(view.may_hold.contains(name) || owed, "{of:?}: {name} was never there");
             }
         }
         view.answer_owed = false;
@@ -292,6 +297,7 @@ impl World {
     fn apply(&mut self, heard: &Heard) -> bool {
         let full_state = self.dialect == Dialect::Sotw && heard.resource_type.is_full_state();
         let view = self.view(heard.resource_type);
+        view.last_read.clone_from(&heard.nonce);
         let mut rejected = false;
         let mut present = BTreeSet::new();
         for content in heard.resources.values() {
@@ -342,7 +348,7 @@ impl World {
         match nonce {
             Nonce::Empty => String::new(),
             Nonce::Stale => "stale".into(),
-            Nonce::Latest => self.talk.last_nonce(of),
+            Nonce::Latest => self.views[&of].last_read.clone(),
         }
     }
 
@@ -496,6 +502,7 @@ impl World {
                         let believed = of.is_full_state() && !strange;
                         let said = if believed { content.clone() } else { "unknown".to_owned() };
                         view.sent.insert(name.clone(), said);
+                        view.may_hold.insert(name.clone());
                     }
                 }
                 let held: Vec<(&str, String)> =

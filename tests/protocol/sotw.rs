@@ -198,6 +198,15 @@ fn item_19_names_are_always_answered_on_a_new_stream() {
 }
 
 #[test]
+fn item_19_a_wildcard_of_endpoints_is_always_answered() {
+    let target = snapshot("", "a=1 b=2", "", "");
+    let mut talk = Talk::sotw(&target);
+    talk.claim_version(EDS, target.set(EDS).version().to_string());
+    talk.ask(EDS, "*");
+    assert_eq!(talk.all(), ["endpoints 1 2"], "the stream before may have ended between two parts");
+}
+
+#[test]
 fn item_19_a_version_counts_in_the_first_request_alone() {
     let (before, after) = (snapshot("a=1", "", "", ""), snapshot("a=2", "", "", ""));
     let mut talk = Talk::sotw(&before);
@@ -212,7 +221,9 @@ fn item_19_a_version_counts_in_the_first_request_alone() {
 /// A table: what a request is answered with. The client holds `a=1` of `a=1 b=2`, and says something.
 #[test]
 fn item_20_what_is_answered_and_what_is_not() {
-    let cases: [(&str, &str, Option<&str>, bool, &[&str]); 9] = [
+    /// What it is, the names it has, the error, whether its nonce is the present one, and the answer.
+    type Case = (&'static str, &'static str, Option<&'static str>, bool, &'static [&'static str]);
+    let cases: [Case; 9] = [
         ("an acknowledgement", "a", None, true, &[]),
         ("an acknowledgement with a new name", "a b", None, true, &["endpoints 2"]),
         ("an acknowledgement with fewer names", "", None, true, &[]),
