@@ -30,7 +30,7 @@ use crate::{
     proto::{
         Any,
         envoy::config::route::v3::{
-            RetryPolicy, Route, RouteAction, RouteMatch, WeightedCluster,
+            RetryPolicy, Route, RouteAction, RouteMatch, VirtualHost, WeightedCluster,
             retry_policy::RetryBackOff,
             route::Action,
             route_action::{ClusterSpecifier, HashPolicy, MaxStreamDuration},
@@ -279,6 +279,28 @@ fn hash_policies(keys: &[HashKey]) -> Vec<HashPolicy> {
 
 fn is_nothing(HeaderChanges { set, add, remove }: &HeaderChanges) -> bool {
     set.is_empty() && add.is_empty() && remove.is_empty()
+}
+
+/// Takes out what is said to filters that the listener does not have, which rejects it. Returns whether there was any.
+pub(super) fn without_other_filters(host: &mut VirtualHost) -> bool {
+    let mut found = false;
+    let mut clean = |configs: &mut BTreeMap<String, Any>| {
+        let before = configs.len();
+        configs.retain(|filter, _| filter == FAULT);
+        found |= configs.len() < before;
+    };
+    clean(&mut host.typed_per_filter_config);
+    for route in &mut host.routes {
+        clean(&mut route.typed_per_filter_config);
+        if let Some(Action::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::WeightedClusters(split)),
+            ..
+        })) = &mut route.action
+        {
+            split.clusters.iter_mut().for_each(|cluster| clean(&mut cluster.typed_per_filter_config));
+        }
+    }
+    found
 }
 
 fn per_filter_config(fault: Option<&Fault>) -> BTreeMap<String, Any> {

@@ -6,7 +6,7 @@ use super::{
     cluster, endpoints,
     lacking::{self, Lacking, Lackings},
     listener,
-    route::Making,
+    route::{self, Making},
     withheld::{Withheld, only_name, stand_in},
 };
 use crate::{
@@ -116,7 +116,12 @@ impl Definition {
             metadata: provenance(&shaped.host),
             ..Default::default()
         };
-        let host = patches(policy, name).apply_to_host(host);
+        let mut host = patches(policy, name).apply_to_host(host);
+        if route::without_other_filters(&mut host) {
+            making
+                .lackings
+                .note("patches", "what a patch says to filters of a sidecar is left out: gRPC clients lack them");
+        }
         for message in listener::for_names(service, port, host) {
             let resource_name = ResourceName::new(message.name.as_str());
             self.listeners.push(Resource::encode(ResourceType::Listener, resource_name, &message));
