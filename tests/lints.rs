@@ -14,8 +14,9 @@ use chancery::{
     diagnostic::{At, Diagnostic, Level},
     policy::{
         Date, Library,
-        lint::{self, LINTS, Tried},
+        lint::{self, LINTS, Tried, patched},
     },
+    schema::{self, Kind, fields::fields},
 };
 use support::world::{catalog, source};
 
@@ -244,4 +245,110 @@ fn many_documents_and_services_take_little_time() {
     assert_eq!(found.len(), 1_000, "each policy for itself: {:?}", found.first());
     // A debug build on a busy machine; a walk over documents × services is far beyond.
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+/// What stands in a patch is found by the tables of the lint, and these say what the reference pages say.
+#[test]
+fn patches_of_what_policies_have_words_for_are_known_by_the_words_of_the_reference() {
+    let policy = schema::of(Kind::all().into_iter().find(|kind| kind.name() == "TrafficPolicy").unwrap());
+    let plain = |path: &str| {
+        let mut path = path.replace("[\"", ".").replace("\"]", "");
+        while let (Some(from), Some(to)) = (path.find('['), path.find(']')) {
+            path.replace_range(from..=to, "");
+        }
+        path
+    };
+    let fields: Vec<(String, Vec<String>)> = fields(&policy)
+        .iter()
+        .filter_map(|field| {
+            let envoy = field.schema["x-envoy"].as_str()?;
+            let words = plain(field.path().strip_prefix("spec.")?);
+            let quoted: Vec<String> = match envoy.contains('`') {
+                true => envoy.split('`').skip(1).step_by(2).map(plain).collect(),
+                false => vec![plain(envoy)],
+            };
+            Some((words, quoted))
+        })
+        .collect();
+    let tables = [patched::OF_CLUSTERS, patched::OF_ENDPOINTS, patched::OF_ROUTES].concat();
+    let unknown = tables.iter().filter(|(path, words)| {
+        let below = |field: &str| field == *words || field.starts_with(&format!("{words}."));
+        // A page may leave out where a message stands.
+        let says = |quoted: &Vec<String>| {
+            let around = |quoted: &String| format!(".{path}.").contains(&format!(".{quoted}."));
+            quoted.iter().any(|quoted| around(quoted) || quoted.starts_with(path))
+        };
+        !fields.iter().any(|(field, quoted)| below(field) && says(quoted))
+    });
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&(&str, &str)>::new(), "the pages do not say this of these fields");
+    // And every plain path of a page is in the tables.
+    let missing = fields.iter().filter_map(|(field, quoted)| {
+        let [path] = &quoted[..] else { return None };
+        let is_path = path.contains('.') && !path.contains([' ', ',', ':']);
+        let known = tables.iter().any(|(known, words)| {
+            let is_below = |one: &str, other: &str| one == other || one.starts_with(&format!("{other}."));
+            is_below(field, words) || is_below(path, known) || format!(".{known}.").contains(&format!(".{path}."))
+        });
+        (is_path && !known).then_some((field.as_str(), path.as_str()))
+    });
+    assert_eq!(missing.collect::<Vec<_>>(), IN_NO_TABLE, "these are in no table of the lint");
+}
+
+/// Fields of pages, with their places in Envoy, which a patch may have good reasons to set: there they take more forms
+/// than policies have words for.
+const IN_NO_TABLE: [(&str, &str); 9] = [
+    ("loadBalancer.subsetHeaders", "typed_per_filter_config.envoy.filters.http.header_to_metadata"),
+    (
+        "loadBalancer.subsetHeaders.header",
+        "typed_per_filter_config.envoy.filters.http.header_to_metadata.request_rules.header",
+    ),
+    (
+        "loadBalancer.subsetHeaders.key",
+        "typed_per_filter_config.envoy.filters.http.header_to_metadata.request_rules.on_header_present.key",
+    ),
+    (
+        "loadBalancer.subsetHeaders.missing",
+        "typed_per_filter_config.envoy.filters.http.header_to_metadata.request_rules.on_header_missing.value",
+    ),
+    ("outlierDetection.outlierDetectionHttpErrorCodes", "outlier_detection.error_matcher"),
+    ("retries.retryIgnorePreviousHosts", "retry_policy.retry_host_predicate"),
+    ("retries.retryRemoteLocalities", "retry_policy.retry_priority"),
+    (
+        "tls.caCertificatesSecret",
+        "common_tls_context.combined_validation_context.validation_context_sds_secret_config.name",
+    ),
+    ("tls.clientCertificateSecret", "common_tls_context.tls_certificate_sds_secret_configs.name"),
+];
+
+#[test]
+fn what_a_patch_adds_to_a_list_is_looked_at_as_a_whole() {
+    let found = |patch: &str| {
+        let input = format!(
+            "services:\n  - {{ name: orders, ports: [ {{ name: http, port: 80, protocol: http }} ], endpoints: \
+             [ {{ address: 10.0.0.1 }} ] }}\n---\napiVersion: chancery.dev/v1alpha1\nkind: EnvoyPatch\n\
+             metadata: {{ name: orders }}\nspec: {{ target: {{ service: orders }}, patches: [ {patch} ] }}\n"
+        );
+        let problems = problems(&input).into_iter().filter(|problem| problem.id == "patch-instead-of-policy");
+        problems.map(|problem| (problem.field.to_string(), problem.remedy.unwrap())).collect::<Vec<_>>()
+    };
+    let check =
+        "{ type: cluster, merge: { health_checks: [ { interval: 1s, http_health_check: { path: /health } } ] } }";
+    let remedy = "write `healthChecks.httpHealthCheck.path`, `healthChecks.interval` in a TrafficPolicy of this target";
+    assert_eq!(found(check), [("spec.patches[0].merge.health_checks[0]".to_owned(), remedy.to_owned())]);
+    let with_more = check.replace("interval: 1s", "interval: 1s, event_log_path: /tmp/x");
+    assert_eq!(found(&with_more), []);
+    let high =
+        "{ type: cluster, merge: { circuit_breakers: { thresholds: [ { priority: HIGH, max_requests: 5 } ] } } }";
+    assert_eq!(found(high)[0].1, "write `connectionPool.high.maxRequests` in a TrafficPolicy of this target");
+    let of_http = "{ type: cluster, merge: { typed_extension_protocol_options: { \
+                   envoy.extensions.upstreams.http.v3.HttpProtocolOptions: { \"@type\": \
+                   type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, \
+                   common_http_protocol_options: { idle_timeout: 5s, max_headers_count: 50 } } } } }";
+    let remedies: Vec<String> = found(of_http).into_iter().map(|(_, remedy)| remedy).collect();
+    assert_eq!(remedies, ["write `connectionPool.http.idleTimeout` in a TrafficPolicy of this target"]);
+    // A policy is for all routes of its target, so of one of them it has no words; its rule has some.
+    assert_eq!(found("{ type: route, merge: { route: { priority: HIGH } } }").len(), 1);
+    assert_eq!(found("{ type: route, route: reports, merge: { route: { priority: HIGH } } }"), []);
+    let of_rule = found("{ type: route, route: reports, merge: { route: { timeout: 3s } } }");
+    assert_eq!(of_rule[0].1, "write `timeout` in that rule");
 }

@@ -215,15 +215,22 @@ fn says_the_same(setting: &Setting, other: &Setting) -> bool {
 fn section(text: &mut String, settings: &[Setting]) {
     let width = settings.iter().map(|setting| setting.setting.len()).filter(|&width| width <= WIDEST_PATH).max();
     let width = width.unwrap_or(WIDEST_PATH);
+    let mut of_block: Vec<(&str, &Overrode)> = Vec::new();
     for Setting { setting, value, from, overrode, .. } in settings {
-        // Lists and blocks are told by their parts, which follow.
-        if !is_compound(value) {
-            let from = from.as_ref().map_or_else(|| "default".to_owned(), origin);
-            columns(text, &format!("  {setting:width$}"), &plain(value), &from, width + 4);
+        of_block.extend(overrode.iter().map(|lost| (setting.as_str(), lost)));
+        // Lists and blocks are told by their parts, which follow; what they overrode stands below the first of these.
+        if is_compound(value) {
+            continue;
         }
-        for Overrode { setting: of, value, from, reason } in overrode {
-            let of = if of == setting { String::new() } else { format!("{of}: ") };
-            columns(text, &format!("  {:width$}", ""), &format!("not {of}{}", plain(value)), &origin(from), width + 4);
+        let from = from.as_ref().map_or_else(|| "default".to_owned(), origin);
+        columns(text, &format!("  {setting:width$}"), &plain(value), &from, width + 4);
+        for (winner, Overrode { setting: of, value, from, reason }) in of_block.drain(..) {
+            // Of a rule the path begins with the rule.
+            let is_same = winner.strip_suffix(of.as_str()).is_some_and(|rule| rule.is_empty() || rule.ends_with('.'));
+            let lost = if is_same { format!("not {}", plain(value)) } else { format!("not {of}: {}", plain(value)) };
+            // What is too long for its column begins further left.
+            let width = width.min(COLUMNS.saturating_sub(lost.chars().count() + 4));
+            columns(text, &format!("  {:width$}", ""), &lost, &origin(from), width + 4);
             wrapped(text, width + 6, reason);
         }
     }

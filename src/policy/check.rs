@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    model::{Catalog, CatalogEntry, ClientView, NamePattern, egress::EgressHost},
+    model::{
+        Catalog, CatalogEntry, ClientView, NamePattern,
+        egress::{EgressHost, EgressNamespace},
+    },
     yaml::{UniqueMap, nearest},
 };
 
@@ -26,7 +29,11 @@ pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic>
             Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
             Body::DestinationRule(rule) => destination_rule(document, rule, catalog),
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
-            Body::Sidecar(sidecar) => sidecar_problems(document, sidecar, catalog),
+            Body::Sidecar(sidecar) => {
+                let mut problems = sidecar_problems(document, sidecar, policies, catalog);
+                problems.extend(rules_not_imported(document, sidecar, policies, catalog));
+                problems
+            }
             Body::VirtualService(service) => virtual_service(document, service, catalog),
             // What they are for is looked at apart, and is an error where it is nothing.
             Body::EnvoyPatch(patch) => client_problems(document, patch.clients.as_ref(), catalog),
@@ -222,8 +229,20 @@ fn dependency_problems(document: &Document, dependencies: &Dependencies, catalog
 }
 
 /// Hosts that mean no service there is. A whole namespace may be empty.
-fn sidecar_problems(document: &Document, sidecar: &Sidecar, catalog: &Catalog) -> Vec<Diagnostic> {
-    let is_there = |host: &EgressHost| catalog.iter().any(|(_, entry)| host.matches(&entry.service));
+fn sidecar_problems(
+    document: &Document,
+    sidecar: &Sidecar,
+    policies: &PolicySet,
+    catalog: &Catalog,
+) -> Vec<Diagnostic> {
+    // Rules of a namespace without the service are meant by its name there.
+    let has_rules = |host: &EgressHost| {
+        policies.documents().any(|other| {
+            matches!(&host.namespace, EgressNamespace::Named(namespace) if *namespace == other.namespace())
+                && Routed::all(other).iter().any(|routed| is_host_of(host, routed))
+        })
+    };
+    let is_there = |host: &EgressHost| catalog.iter().any(|(_, entry)| host.matches(&entry.service)) || has_rules(host);
     let unmatched = sidecar
         .hosts()
         .filter(|(_, _, host)| host.as_ref().is_some_and(|host| host.host.as_str() != "*" && !is_there(host)));
@@ -234,6 +253,57 @@ fn sidecar_problems(document: &Document, sidecar: &Sidecar, catalog: &Catalog) -
             warning(document, &field, format!("no service is meant by `{host}`: it has no effect"), remedy)
         })
         .collect()
+}
+
+/// Whether a host of `egress` names one of a VirtualService, of the same namespace; both may be wild.
+fn is_host_of(host: &EgressHost, routed: &Routed) -> bool {
+    let meets = |name: &NamePattern| host.host.matches(name.as_str()) || name.matches(host.host.as_str());
+    meets(&routed.host.written) || meets(&routed.host.full)
+}
+
+/// Rules that Istio would keep from the workloads of a Sidecar: a VirtualService counts there where a host of `egress`
+/// names its namespace. Here its rules are those of the service, for all who may reach that; so this is refused, and not
+/// done in another way.
+fn rules_not_imported(
+    document: &Document,
+    sidecar: &Sidecar,
+    policies: &PolicySet,
+    catalog: &Catalog,
+) -> Vec<Diagnostic> {
+    let own = document.namespace();
+    let reached: Vec<(String, EgressHost)> =
+        sidecar.hosts().filter_map(|(field, _, host)| Some((field, host?.of(&own)))).collect();
+    let mut problems = Vec::new();
+    for other in policies.documents() {
+        let Body::VirtualService(rules) = &other.body else { continue };
+        let of_rules = other.namespace();
+        let is_imported = |host: &EgressHost| match &host.namespace {
+            EgressNamespace::Any => true,
+            EgressNamespace::Own => false,
+            EgressNamespace::Named(namespace) => *namespace == of_rules,
+        };
+        let counts = |routed: &Routed| reached.iter().any(|(_, host)| is_imported(host) && is_host_of(host, routed));
+        let hosts = Routed::all(other);
+        if !rules.export_to.visibility(&of_rules).includes(Some(&own)) || hosts.iter().any(counts) {
+            continue;
+        }
+        let led = catalog.iter().map(|(_, entry)| &*entry.service).find_map(|service| {
+            let (field, _) = reached.iter().find(|(_, host)| host.matches(service))?;
+            hosts.iter().any(|routed| routed.host.can_mean(service)).then_some((field, service))
+        });
+        let Some((field, service)) = led else { continue };
+        let message = format!(
+            "{} leads {} for these workloads, and in Istio it would not: no host here names its namespace, {of_rules}",
+            other.id, service.name
+        );
+        let host = service.hosts.first().map_or(service.name.as_str(), |host| host.as_str());
+        problems.push(
+            Diagnostic::error("unsupported", document.place_of_value(field), field.clone(), message)
+                .related(other.place(), format!("{} stands here", other.id))
+                .remedy(format!("add `{of_rules}/{host}`, or keep its rules to their own namespace with `exportTo`")),
+        );
+    }
+    problems
 }
 
 fn known(pattern: &NamePattern, catalog: &Catalog) -> bool {

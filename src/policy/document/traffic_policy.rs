@@ -91,6 +91,11 @@ pub struct TrafficPolicy {
     /// - example: `{ attempts: 2, retryOn: "connect-failure,refused-stream" }`
     retries: Option<Retries>,
     hedging: Option<Hedging>,
+    /// Keep a client with the endpoint that took its first request.
+    ///
+    /// - default: no sessions
+    /// - envoy: `typed_per_filter_config["envoy.filters.http.stateful_session"]` of routes
+    /// - example: `{ cookie: { name: shop-session } }`
     stateful_session: Option<StatefulSession>,
     /// TLS to the endpoints.
     ///

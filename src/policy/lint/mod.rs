@@ -15,6 +15,7 @@ mod ejection;
 mod findings;
 mod hashing;
 mod locality;
+pub mod patched;
 mod pool;
 mod priority;
 mod retries;
@@ -83,6 +84,7 @@ pub const LINTS: &[Lint] = &[
     on_documents("owner-missing", "no annotation `owner`, where the Mesh requires one"),
     on_services("panic-off", "health checks or wide ejection, and nothing said of panic"),
     on_services("passthrough", "PASSTHROUGH, which uses no endpoint of discovery"),
+    on_documents("patch-instead-of-policy", "an EnvoyPatch of what a policy has words for"),
     on_services("retries-exceed-timeout", "retries that the request's timeout leaves no time for"),
     on_services("retry-non-idempotent", "retry conditions that can repeat a request which was acted on"),
     on_services("retry-of-no-request", "retry conditions that no request of the port is repeated for"),
@@ -111,7 +113,9 @@ pub fn find(id: &str) -> Option<&'static Lint> {
 
 /// What shows without knowing services.
 pub fn of_documents(policies: &PolicySet, today: Date) -> Vec<Diagnostic> {
-    annotations::check(policies, today)
+    let mut problems = annotations::check(policies, today);
+    problems.extend(patched::check(policies));
+    problems
 }
 
 /// What shows with the services there are, as seen by the kinds of clients given.

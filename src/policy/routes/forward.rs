@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
+
 use super::{
     Destinations,
     destination::{Found, only_service},
@@ -14,8 +16,45 @@ use crate::{
         ClusterName, Port, Service,
         policy::{HashKey, Repeats, Retry, RoutePolicy},
     },
-    policy::{leaves::Path, merge::Leaf, resolve::shapes_route},
+    policy::{document::Document, leaves::Path, merge::Leaf, resolve::shapes_route},
 };
+
+/// Who says what of a rule, while it is put together.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    /// The settings that count.
+    pub settings: BTreeMap<Path, Leaf>,
+    /// What policies say of the route in vain, since the rule says it.
+    pub replaced: BTreeMap<Path, Leaf>,
+    /// Every document that has a say, by name.
+    pub documents: BTreeSet<Arc<str>>,
+}
+
+impl Origins {
+    /// Of a rule of this document.
+    pub fn of(document: &Document) -> Self {
+        Self { documents: BTreeSet::from([document.name().into()]), ..Self::default() }
+    }
+
+    /// The rule says a setting at a field of its document.
+    pub fn say(&mut self, path: String, value: Value, document: &Arc<Document>, field: String) {
+        self.take_back(&path);
+        self.settings.insert(path, Leaf { value, document: document.clone(), field });
+    }
+
+    /// What policies say at a path, or below it, does not count.
+    pub fn take_back(&mut self, path: &str) {
+        let is_meant = |said: &Path, _: &mut Leaf| {
+            said.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.replaced.extend(self.settings.extract_if(.., is_meant));
+    }
+
+    fn policies_say(&mut self, path: &str, leaf: &Leaf) {
+        self.settings.entry(path.to_owned()).or_insert_with(|| leaf.clone());
+        self.documents.insert(leaf.document.name().into());
+    }
+}
 
 /// Timeouts and retries by the policies of the service that a rule leads to: of a split over several services, of the
 /// one that was dialled. `written` is how many destinations the rule names, `found` those that are there.
@@ -24,7 +63,7 @@ pub(super) fn base_policy<'a>(
     (service, port): (&'a Service, &Port),
     written: usize,
     found: &[Arc<Found>],
-    settings: &mut BTreeMap<Path, Leaf>,
+    origins: &mut Origins,
 ) -> RoutePolicy {
     let base = match found {
         [only] if written == 1 => Some(only.clone()),
@@ -39,16 +78,12 @@ pub(super) fn base_policy<'a>(
         return RoutePolicy::default();
     };
     let said = base.merged.settings.iter().filter(|(path, _)| shapes_route(path));
-    settings.extend(said.map(|(path, decided)| (path.clone(), decided.leaf.clone())));
+    origins.settings.extend(said.map(|(path, decided)| (path.clone(), decided.leaf.clone())));
     base.effective.route.clone()
 }
 
 /// What of a request is hashed, for any of the destinations.
-pub(super) fn hash_keys(
-    found: &[Arc<Found>],
-    settings: &mut BTreeMap<Path, Leaf>,
-    documents: &mut BTreeSet<Arc<str>>,
-) -> Vec<HashKey> {
+pub(super) fn hash_keys(found: &[Arc<Found>], origins: &mut Origins) -> Vec<HashKey> {
     let mut hash_keys = Vec::new();
     for found in found {
         for key in found.hash_keys() {
@@ -59,8 +94,7 @@ pub(super) fn hash_keys(
         let said = found.merged.settings.iter();
         let hashing = said.filter(|(path, _)| path.starts_with("loadBalancer.") && shapes_route(path));
         for (path, decided) in hashing {
-            settings.entry(path.clone()).or_insert_with(|| decided.leaf.clone());
-            documents.insert(decided.leaf.document.name().into());
+            origins.policies_say(path, &decided.leaf);
         }
     }
     hash_keys

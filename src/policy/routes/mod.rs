@@ -117,6 +117,8 @@ pub struct Decision<R> {
     /// The settings (`timeout`, `retries.attempts`, …) that a document says, by path: the rule's own document, or the
     /// policies of the service it leads to. What is not among them is a default.
     pub settings: BTreeMap<Path, Leaf>,
+    /// What policies say of these settings in vain, since the rule's own document says it.
+    pub replaced: BTreeMap<Path, Leaf>,
 }
 
 impl PortRoutes {

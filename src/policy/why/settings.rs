@@ -181,7 +181,8 @@ fn of_rules<R>(
     unsaid: impl Fn(&R, &BTreeMap<Path, Leaf>) -> Vec<(&'static str, Value)>,
 ) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for (index, Decision { rule, document, field, settings: decided }) in rules.iter().enumerate() {
+    for (index, Decision { rule, document, field, settings: decided, replaced }) in rules.iter().enumerate() {
+        let first = settings.len();
         let setting = |path: String, value: Value, from: Option<Origin>| Setting {
             setting: format!("routes[{index}]{path}"),
             value,
@@ -195,13 +196,42 @@ fn of_rules<R>(
             let from = Origin { document: document.clone(), field: path };
             settings.push(setting(part, Value::String(text), Some(from)));
         }
-        for (path, leaf) in decided.iter().filter(|(_, leaf)| !leaf.field.starts_with(field.as_str())) {
+        // The rule's own words stand there already, unless they are a block without any.
+        let stands_there =
+            |leaf: &Leaf| leaf.field.starts_with(field.as_str()) && !document.scalars(&leaf.field).is_empty();
+        for (path, leaf) in decided.iter().filter(|(_, leaf)| !stands_there(leaf)) {
             settings.push(setting(format!(".{path}"), leaf.value.clone(), Some(origin(leaf))));
+        }
+        for (path, leaf) in replaced {
+            let lost = Overrode {
+                setting: path.clone(),
+                value: leaf.value.clone(),
+                from: origin(leaf),
+                reason: match leaf.document.id == document.id {
+                    true => "the shorter of the two ends the request".to_owned(),
+                    false => "what a rule says of its route comes before policies".to_owned(),
+                },
+            };
+            if let Some(winner) = winner_over(path, decided, &mut settings[first..]) {
+                winner.overrode.push(lost);
+            }
         }
         settings
             .extend(unsaid(rule, decided).into_iter().map(|(path, value)| setting(format!(".{path}"), value, None)));
     }
     settings
+}
+
+/// The setting of a rule that stands instead of what a policy says at a path: of a block, its first.
+fn winner_over<'s>(path: &str, decided: &BTreeMap<Path, Leaf>, settings: &'s mut [Setting]) -> Option<&'s mut Setting> {
+    let block = path.split('.').next().unwrap_or(path);
+    let leaf = decided.get(path).or_else(|| Some(decided.iter().find(|(said, _)| said.starts_with(block))?.1))?;
+    settings.iter_mut().find(|setting| {
+        setting
+            .from
+            .as_ref()
+            .is_some_and(|from| from.document.id == leaf.document.id && from.field.starts_with(&leaf.field))
+    })
 }
 
 /// The scalars of a list or a block, each by its path below it: `[0].interval`, `.name`, `["eu/*"]`. None of a scalar.

@@ -1,9 +1,6 @@
 //! Rules of both kinds of routes into rules for requests.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -34,12 +31,10 @@ use crate::{
             },
         },
         effective::limit,
-        leaves::Path,
-        merge::Leaf,
         routes::{
             Decision, Destinations, Host,
             destination::{Found, NotThere, Part, nowhere},
-            forward::{self, istio_retry},
+            forward::{self, Origins, istio_retry},
         },
     },
 };
@@ -161,14 +156,13 @@ impl Translation<'_, '_, '_> {
 
     /// The rule, yet without its matches.
     fn rule(&mut self, document: &Arc<Document>, rule: &Rule<'_>, field: String) -> Decision<HttpRule> {
-        let mut settings = BTreeMap::new();
-        let mut documents = BTreeSet::from([Arc::from(document.name())]);
+        let mut origins = Origins::of(document);
         let only_match = rule.matches.first().map(|(_, matched)| matched);
         let Changes { request_headers, response_headers, redirect, rewrite, cors } =
             Changes::of(&alone(&rule.filters), only_match, self.port);
         let action = match redirect {
             Some(redirect) => HttpAction::Redirect(redirect),
-            None => match self.forward(rule, &field, &mut settings, &mut documents) {
+            None => match self.forward(rule, &field, &mut origins) {
                 Some(forward) => HttpAction::Forward(Box::new(HttpForward { rewrite, ..forward })),
                 // It leads nowhere at all.
                 None => HttpAction::Respond(DirectResponse {
@@ -180,6 +174,7 @@ impl Translation<'_, '_, '_> {
                 }),
             },
         };
+        let Origins { settings, replaced, documents } = origins;
         let rule = HttpRule {
             name: rule.name.map(Into::into),
             matches: Vec::new(),
@@ -190,16 +185,10 @@ impl Translation<'_, '_, '_> {
             cors,
             documents: documents.into_iter().collect(),
         };
-        Decision { rule, document: document.clone(), field, settings }
+        Decision { rule, document: document.clone(), field, settings, replaced }
     }
 
-    fn forward(
-        &mut self,
-        rule: &Rule<'_>,
-        field: &str,
-        settings: &mut BTreeMap<Path, Leaf>,
-        documents: &mut BTreeSet<Arc<str>>,
-    ) -> Option<HttpForward> {
+    fn forward(&mut self, rule: &Rule<'_>, field: &str, origins: &mut Origins) -> Option<HttpForward> {
         let mut destinations = Vec::new();
         let mut found_all = Vec::new();
         let answer = match rule.of_nowhere {
@@ -233,9 +222,9 @@ impl Translation<'_, '_, '_> {
         if destinations.is_empty() {
             return None;
         }
-        let policy = self.policy(rule, field, destinations.len(), &found_all, settings);
-        let hash_keys = forward::hash_keys(&found_all, settings, documents);
-        documents.extend(settings.values().map(|leaf| Arc::from(leaf.document.name())));
+        let policy = self.policy(rule, field, destinations.len(), &found_all, origins);
+        let hash_keys = forward::hash_keys(&found_all, origins);
+        origins.documents.extend(origins.settings.values().map(|leaf| Arc::from(leaf.document.name())));
         let of_nowhere = rule.of_nowhere;
         Some(HttpForward { destinations, rewrite: Default::default(), policy, hash_keys, mirrors, of_nowhere })
     }
@@ -247,14 +236,13 @@ impl Translation<'_, '_, '_> {
         field: &str,
         written: usize,
         found: &[Arc<Found>],
-        settings: &mut BTreeMap<Path, Leaf>,
+        origins: &mut Origins,
     ) -> RoutePolicy {
         let dialled = (self.service, self.port);
-        let mut policy = forward::base_policy(self.destinations, dialled, written, found, settings);
+        let mut policy = forward::base_policy(self.destinations, dialled, written, found, origins);
         let document = &self.route.document;
         let mut say = |path: &str, value: Value, part: &str| {
-            let leaf = Leaf { value, document: document.clone(), field: format!("{field}.{part}") };
-            settings.insert(path.to_owned(), leaf);
+            origins.say(path.to_owned(), value, document, format!("{field}.{part}"));
         };
         if let Some(timeout) = rule.timeouts.and_then(|timeouts| timeouts.request) {
             policy.timeout = limit(Some(timeout.0));
@@ -262,11 +250,10 @@ impl Translation<'_, '_, '_> {
         }
         if let Some(written) = rule.retry {
             policy.retry = retry(written);
-            settings.retain(|path, _| !path.starts_with("retries"));
+            origins.take_back("retries");
             let HTTPRouteRetry { codes, attempts, backoff } = written;
             let mut say = |path: &str, value: Value, part: &str| {
-                let leaf = Leaf { value, document: document.clone(), field: format!("{field}.retry.{part}") };
-                settings.insert(format!("retries.{path}"), leaf);
+                origins.say(format!("retries.{path}"), value, document, format!("{field}.retry.{part}"));
             };
             if let Some(attempts) = attempts {
                 say("attempts", attempts.0.into(), "attempts");
@@ -280,8 +267,7 @@ impl Translation<'_, '_, '_> {
             }
         }
         let mut say = |path: &str, value: Value, part: &str| {
-            let leaf = Leaf { value, document: document.clone(), field: format!("{field}.{part}") };
-            settings.insert(path.to_owned(), leaf);
+            origins.say(path.to_owned(), value, document, format!("{field}.{part}"));
         };
         if let Some(written) = rule.timeouts.and_then(|timeouts| timeouts.backend_request) {
             let value: Value = written.0.to_string().into();

@@ -1,9 +1,6 @@
 //! `http` into rules for requests.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -32,11 +29,9 @@ use crate::{
             },
         },
         effective::{conditions, limit},
-        leaves::Path,
-        merge::Leaf,
         routes::{
             destination::{Found, nowhere},
-            forward::{self, istio_retry},
+            forward::{self, Origins, istio_retry},
         },
     },
     yaml::UniqueMap,
@@ -64,17 +59,15 @@ impl<'a> Translation<'_, 'a, '_> {
             }
             matches.push(HttpMatch::default());
         }
-        let mut settings = BTreeMap::new();
-        let mut documents = BTreeSet::from([Arc::from(self.document.name())]);
+        let mut origins = Origins::of(self.document);
         let (request_headers, host) = header_changes(&route.headers.request);
         let (response_headers, _) = header_changes(&route.headers.response);
         let action = match (&route.redirect, &route.direct_response) {
             (Some(redirect), _) => HttpAction::Redirect(self.redirect(redirect)),
             (None, Some(response)) => HttpAction::Respond(direct_response(response)),
-            (None, None) => {
-                HttpAction::Forward(Box::new(self.forward(route, &field, host, &mut settings, &mut documents)))
-            }
+            (None, None) => HttpAction::Forward(Box::new(self.forward(route, &field, host, &mut origins))),
         };
+        let Origins { settings, replaced, documents } = origins;
         let rule = HttpRule {
             name: route.name.as_deref().map(Into::into),
             matches,
@@ -85,7 +78,7 @@ impl<'a> Translation<'_, 'a, '_> {
             cors: route.cors_policy.as_ref().map(cors),
             documents: documents.into_iter().collect(),
         };
-        Some(Decision { rule, document: self.document.clone(), field, settings })
+        Some(Decision { rule, document: self.document.clone(), field, settings, replaced })
     }
 
     fn forward(
@@ -93,8 +86,7 @@ impl<'a> Translation<'_, 'a, '_> {
         route: &HttpRoute,
         field: &str,
         host: Option<Arc<str>>,
-        settings: &mut BTreeMap<Path, Leaf>,
-        documents: &mut BTreeSet<Arc<str>>,
+        origins: &mut Origins,
     ) -> HttpForward {
         let several = route.route.len() > 1;
         let mut destinations = Vec::new();
@@ -119,9 +111,9 @@ impl<'a> Translation<'_, 'a, '_> {
             });
             found_all.extend(found);
         }
-        let policy = self.policy(route, field, &destinations, &found_all, settings);
-        let hash_keys = forward::hash_keys(&found_all, settings, documents);
-        documents.extend(settings.values().map(|leaf| Arc::from(leaf.document.name())));
+        let policy = self.policy(route, field, &destinations, &found_all, origins);
+        let hash_keys = forward::hash_keys(&found_all, origins);
+        origins.documents.extend(origins.settings.values().map(|leaf| Arc::from(leaf.document.name())));
         HttpForward {
             destinations,
             rewrite: rewrite(route.rewrite.as_ref(), host),
@@ -140,28 +132,25 @@ impl<'a> Translation<'_, 'a, '_> {
         field: &str,
         destinations: &[HttpDestination],
         found: &[Arc<Found>],
-        settings: &mut BTreeMap<Path, Leaf>,
+        origins: &mut Origins,
     ) -> RoutePolicy {
         let dialled = (self.service, self.port);
-        let mut policy = forward::base_policy(self.destinations, dialled, destinations.len(), found, settings);
-        let mut say = |path: &str, value: Value, field: String| {
-            settings.insert(path.to_owned(), Leaf { value, document: self.document.clone(), field });
-        };
+        let mut policy = forward::base_policy(self.destinations, dialled, destinations.len(), found, origins);
         if let Some(timeout) = route.timeout {
             policy.timeout = limit(Some(timeout));
-            say("timeout", timeout.to_string().into(), format!("{field}.timeout"));
+            let value = timeout.to_string().into();
+            origins.say("timeout".into(), value, self.document, format!("{field}.timeout"));
         }
         match &route.retries {
             Some(retries) => {
                 policy.retry = retry(retries);
-                settings.retain(|path, _| !path.starts_with("retries"));
+                origins.take_back("retries");
                 for (name, value) in said_of_retries(retries) {
-                    let leaf =
-                        Leaf { value, document: self.document.clone(), field: format!("{field}.retries.{name}") };
-                    settings.insert(format!("retries.{name}"), leaf);
+                    let place = format!("{field}.retries.{name}");
+                    origins.say(format!("retries.{name}"), value, self.document, place);
                 }
             }
-            None if settings.keys().any(|path| path.starts_with("retries")) => {}
+            None if origins.settings.keys().any(|path| path.starts_with("retries")) => {}
             None => policy.retry = Some(istio_retry()),
         }
         policy

@@ -86,7 +86,7 @@ impl Translation<'_, '_, '_> {
             hash_source_ip: found_all.iter().any(|found| found.hash_keys().contains(&HashKey::SourceIp)),
             documents: documents.into_iter().collect(),
         };
-        Decision { rule, document: self.document.clone(), field, settings }
+        Decision { rule, document: self.document.clone(), field, settings, replaced: BTreeMap::new() }
     }
 }
 
