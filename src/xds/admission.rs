@@ -24,7 +24,6 @@ use super::{
     Metrics, Settings,
     link::{Link, Wish},
     request::{Incoming, RequestDecoder, understood},
-    session::Dialect,
 };
 
 /// The turns there are.
@@ -61,7 +60,7 @@ impl Admission {
     }
 
     /// Waits for a client's first request. Absent = it ended without one.
-    pub async fn begin<B>(&self, mut body: B, dialect: Dialect, link: &Link) -> Result<Option<Begun>, Status>
+    pub async fn begin<B>(&self, mut body: B, decoder: RequestDecoder, link: &Link) -> Result<Option<Begun>, Status>
     where
         B: http_body::Body<Data = Bytes, Error: Into<StdError>> + Unpin + Send + 'static,
     {
@@ -81,7 +80,7 @@ impl Admission {
         self.metrics.beginning.inc();
         let turn = Turn { _permit: permit, metrics: self.metrics.clone() };
         let body = Rest { first: Some(first), body };
-        let mut requests = Streaming::new_request(RequestDecoder(dialect), body, None, Some(*largest_request));
+        let mut requests = Streaming::new_request(decoder, body, None, Some(*largest_request));
         let (first, turn) = match timeout(admission.turn, requests.message()).await {
             Ok(first) => (first, Some(turn)),
             Err(_) => {

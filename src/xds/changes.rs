@@ -12,7 +12,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::subscription::Names;
+use super::{
+    asked::AskedBefore,
+    step::{self, Step, Steps},
+    subscription::Names,
+};
 use crate::{
     model::ResourceName,
     resources::{Change, ResourceSet},
@@ -34,6 +38,9 @@ pub struct Shared {
     pub(super) identity: String,
     /// How many bytes of resources go into a response that can be split.
     pub(super) largest_response: usize,
+    /// Long lists of requests.
+    pub(super) asked: AskedBefore,
+    steps: Mutex<Steps>,
     differences: Mutex<VecDeque<Difference>>,
     bodies: Mutex<VecDeque<(BodyKey, Bytes)>>,
     names: Mutex<HashMap<u64, Weak<std::collections::BTreeSet<ResourceName>>>>,
@@ -60,6 +67,8 @@ impl Default for Shared {
         Self {
             identity: String::new(),
             largest_response: LARGEST_RESPONSE,
+            asked: AskedBefore::default(),
+            steps: Mutex::default(),
             differences: Mutex::default(),
             bodies: Mutex::default(),
             names: Mutex::default(),
@@ -81,10 +90,21 @@ impl Shared {
         Self { largest_response, ..self }
     }
 
+    /// A step that another stream has taken.
+    pub(super) fn step(&self, from: &step::From) -> Option<Step> {
+        lock(&self.steps).find(from)
+    }
+
+    /// For the streams that come after.
+    pub(super) fn remember_step(&self, from: step::From, step: Step) {
+        lock(&self.steps).remember(from, step);
+    }
+
     /// The names that differ, sorted.
     pub(super) fn difference(&self, before: &Arc<ResourceSet>, after: &Arc<ResourceSet>) -> Arc<[ResourceName]> {
         let mut kept = lock(&self.differences);
-        let known = kept.iter().find(|known| Arc::ptr_eq(&known.before, before) && Arc::ptr_eq(&known.after, after));
+        let same = |a: &Arc<ResourceSet>, b: &Arc<ResourceSet>| Arc::ptr_eq(a, b) || (a.is_empty() && b.is_empty());
+        let known = kept.iter().find(|known| same(&known.before, before) && same(&known.after, after));
         if let Some(known) = known {
             return known.names.clone();
         }

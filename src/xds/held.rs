@@ -13,13 +13,16 @@ use crate::{
     resources::{Resource, ResourceSet, Version},
 };
 
+/// Versions by name, shared by the streams of clients that came back with the same.
+pub(super) type Exceptions = Arc<BTreeMap<ResourceName, Option<Version>>>;
+
 /// What was sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
     /// Holds for every name subscribed to, but for those below.
     pub base: Arc<ResourceSet>,
     /// What is held of these; absent = nothing.
-    pub except: BTreeMap<ResourceName, Option<Version>>,
+    pub except: Exceptions,
 }
 
 impl Held {
@@ -36,12 +39,24 @@ impl Held {
         self.except.is_empty() && Arc::ptr_eq(&self.base, set)
     }
 
+    /// Whether other streams may hold the very same.
+    pub fn is_shared(&self) -> bool {
+        self.except.is_empty() || Arc::strong_count(&self.except) > 1
+    }
+
+    /// Whether it is the same, without looking at it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let base = Arc::ptr_eq(&self.base, &other.base) || (self.base.is_empty() && other.base.is_empty());
+        let except = Arc::ptr_eq(&self.except, &other.except) || (self.except.is_empty() && other.except.is_empty());
+        base && except
+    }
+
     /// Remembers that nothing is held of a name.
     pub fn forget(&mut self, name: ResourceName) {
         if self.base.get(name.as_str()).is_some() {
-            self.except.insert(name, None);
+            Arc::make_mut(&mut self.except).insert(name, None);
         } else {
-            self.except.remove(&name);
+            self.take_back(&name);
         }
     }
 
@@ -56,16 +71,16 @@ impl Held {
         let held = |name: &ResourceName| self.version(name.as_str()).map(|version| (name.clone(), Some(version)));
         // No content has this version.
         let unknown = unsure.into_iter().map(|name| (name, Some(Version::default())));
-        let except = unknown.chain(names.iter().filter_map(held)).collect();
+        let except = Arc::new(unknown.chain(names.iter().filter_map(held)).collect());
         *self = Self { base: Arc::default(), except };
     }
 
     /// Remembers what was sent of a name, while the base stays.
     pub fn set(&mut self, name: ResourceName, version: Option<Version>) {
         if self.base.get(name.as_str()).map(Resource::version) == version {
-            self.except.remove(&name);
+            self.take_back(&name);
         } else {
-            self.except.insert(name, version);
+            Arc::make_mut(&mut self.except).insert(name, version);
         }
     }
 
@@ -74,9 +89,15 @@ impl Held {
         let kept: Vec<(ResourceName, Option<Version>)> =
             kept.into_iter().map(|name| (name.clone(), self.version(name.as_str()))).collect();
         self.base = base.clone();
-        self.except.clear();
+        self.except = Exceptions::default();
         for (name, version) in kept {
             self.set(name, version);
+        }
+    }
+
+    fn take_back(&mut self, name: &ResourceName) {
+        if self.except.contains_key(name) {
+            Arc::make_mut(&mut self.except).remove(name);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,7 @@ pub(super) struct Sent {
     pub nonce: u64,
     pub since: Instant,
     /// Some of the names it had.
-    pub names: Vec<ResourceName>,
+    pub names: Arc<[ResourceName]>,
     /// Whether it had resources that the client did not hold before.
     pub adds: bool,
 }
@@ -47,6 +48,11 @@ impl InFlight {
             self.0.pop_front();
         }
         self.0.push_back(sent);
+    }
+
+    /// What was sent last.
+    pub fn latest(&self) -> Option<&Sent> {
+        self.0.back()
     }
 
     /// The response with that nonce has been answered; with it all that were sent before.
@@ -85,7 +91,7 @@ mod tests {
     fn in_flight(since: &[(Instant, bool)]) -> InFlight {
         let mut in_flight = InFlight::default();
         for (nonce, (since, adds)) in (1..).zip(since) {
-            in_flight.push(Sent { nonce, since: *since, names: Vec::new(), adds: *adds });
+            in_flight.push(Sent { nonce, since: *since, names: Arc::default(), adds: *adds });
         }
         in_flight
     }

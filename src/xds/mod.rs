@@ -12,6 +12,7 @@
 
 mod admission;
 mod alarm;
+mod asked;
 mod changes;
 mod clients;
 mod connection;
@@ -29,9 +30,11 @@ mod service;
 pub mod session;
 mod settings;
 mod slot;
+mod step;
 mod stream;
 pub mod subscription;
 mod tls;
+mod to_answer;
 
 pub use changes::Shared;
 pub use clients::{Client, Clients};

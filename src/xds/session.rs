@@ -25,11 +25,14 @@ use bytes::Bytes;
 
 pub use super::dialect::Dialect;
 use super::{
+    asked::Asked,
     changes::{BodyKey, Shared},
-    held::Held,
+    held::{Exceptions, Held},
     in_flight::{InFlight, Sent, nonce_text},
     message::{self, Content},
-    subscription::Subscription,
+    step::{self, Said, Step},
+    subscription::{Changed, Subscription},
+    to_answer::{Because, ToAnswer},
 };
 use crate::{
     model::ResourceName,
@@ -63,6 +66,15 @@ pub enum Ask {
     Sotw {
         /// All names.
         names: Vec<String>,
+        /// The last version the client accepted.
+        version: String,
+    },
+    /// A delta request without names no longer wanted, its lists shared with other streams.
+    LongDelta(Arc<Asked>),
+    /// A full list, shared with other streams.
+    LongSotw {
+        /// All names.
+        asked: Arc<Asked>,
         /// The last version the client accepted.
         version: String,
     },
@@ -157,22 +169,13 @@ enum CameBack {
     At(Instant),
 }
 
-/// Why a name is answered though it may be held already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Because {
-    /// The client asked: if there is no such resource, it hears that.
-    Asked,
-    /// Its cluster was sent: if there is nothing any more, there is nothing to follow.
-    OfItsCluster,
-}
-
 #[derive(Debug, Default)]
 struct TypeState {
     asked: bool,
     subscription: Subscription,
     held: Held,
     /// Answered next, whatever is held.
-    to_answer: BTreeMap<ResourceName, Because>,
+    to_answer: ToAnswer,
     /// Something must be said even if there is nothing: Envoy waits for the first answer to a wildcard.
     answer_due: bool,
     /// The version of the whole set that the client says it has from an earlier stream (state of the world).
@@ -224,6 +227,11 @@ impl Session {
         self.dialect
     }
 
+    /// What the stream shares with others.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// How many names are subscribed to, and whether the wildcard is.
     pub fn subscribed(&self, resource_type: ResourceType) -> (usize, bool) {
         let subscription = &self.types[resource_type].subscription;
@@ -273,18 +281,43 @@ impl Session {
         state.asked = true;
         let had_wildcard = state.subscription.is_wildcard();
         let names_before = state.subscription.names().clone();
+        // A replica that is sure knows everything.
+        let is_unsure = self.target.as_ref().is_none_or(|target| target.is_lagging());
+        let mut answers = None;
         let changed = match ask {
             Ask::Delta { subscribe, unsubscribe, initial_versions } => {
                 let changed = state.subscription.delta(resource_type, first, &subscribe, &unsubscribe);
                 if first && !initial_versions.is_empty() {
-                    state.holds_some = true;
-                    if resource_type.is_full_state() {
-                        self.came_back = CameBack::Now;
-                    }
-                    state.unknown = initial_versions.keys().map(|name| ResourceName::new(name.as_str())).collect();
-                    state.remember_initial(resource_type, &initial_versions);
+                    self.came_back.now_if(resource_type.is_full_state());
+                    // A version that is not one of ours differs from all of ours.
+                    let version = |text: &str| Some(Version::parse(text).unwrap_or_default());
+                    let named = |(name, text): (String, String)| (ResourceName::new(name), version(&text));
+                    let versions = Arc::new(initial_versions.into_iter().map(named).collect());
+                    state.remember_initial(resource_type, &versions, is_unsure);
                 }
                 changed
+            }
+            Ask::LongDelta(asked) => {
+                let changed = match state.subscription.begin(resource_type, first, &asked.subscribe) {
+                    Some(changed) => {
+                        answers = Some(asked.subscribe.clone());
+                        changed
+                    }
+                    None => state.subscription.delta(resource_type, first, &asked.names(), &[]),
+                };
+                if first && !asked.initial_versions.is_empty() {
+                    self.came_back.now_if(resource_type.is_full_state());
+                    state.remember_initial(resource_type, &asked.initial_versions, is_unsure);
+                }
+                changed
+            }
+            Ask::LongSotw { asked, version } => {
+                state.holds_some |= first && !version.is_empty();
+                state.brought |= first && !version.is_empty() && resource_type.is_full_state();
+                state.claimed = None;
+                // What every acknowledgement repeats.
+                let is_same = state.subscription.is_just(&asked.subscribe);
+                if is_same { Changed::default() } else { state.subscription.sotw(resource_type, &asked.names()) }
             }
             Ask::Sotw { names, version } => {
                 let changed = state.subscription.sotw(resource_type, &names);
@@ -315,19 +348,26 @@ impl Session {
             state.to_answer.remove(&name);
             state.held.forget(name);
         }
-        state.to_answer.extend(changed.to_answer.into_iter().map(|name| (name, Because::Asked)));
+        let is_all = state.to_answer.is_empty() && changed.to_answer == **state.subscription.names();
+        if answers.is_none() && !is_all {
+            state.to_answer.asked(changed.to_answer);
+        }
         if had_wildcard && !state.subscription.is_wildcard() {
             let TypeState { to_answer, subscription, .. } = state;
-            to_answer.retain(|name, _| subscription.covers(name.as_str()));
+            to_answer.retain(|name| subscription.covers(name.as_str()));
         }
         state.answer_due = state.subscription.is_wildcard() && (state.answer_due || changed.wildcard_began);
         if !state.subscription.is_active() {
             state.in_flight.forget();
             state.unfinished = false;
         }
-        if !Arc::ptr_eq(&names_before, state.subscription.names()) && !state.subscription.names().is_empty() {
+        let is_known = answers.is_some() || Arc::ptr_eq(&names_before, state.subscription.names());
+        if !is_known && !state.subscription.names().is_empty() {
             let shared = self.shared.intern(state.subscription.names());
             state.subscription.share_names(shared);
+        }
+        if is_all || answers.is_some() {
+            state.to_answer.share(state.subscription.names());
         }
         if let Some(target) = self.target.clone() {
             self.learn(resource_type, &target);
@@ -379,7 +419,9 @@ impl Session {
     fn settle(&mut self, resource_type: ResourceType, nonce: &str, error: Option<String>) -> Verdict {
         let sent = self.types[resource_type].in_flight.settle(nonce);
         match (sent, error) {
-            (sent, Some(message)) => Verdict::Nack { message, names: sent.map(|sent| sent.names).unwrap_or_default() },
+            (sent, Some(message)) => {
+                Verdict::Nack { message, names: sent.map(|sent| some_of(&sent.names)).unwrap_or_default() }
+            }
             (Some(_), None) => Verdict::Ack,
             (None, None) => Verdict::None,
         }
@@ -525,6 +567,50 @@ impl Session {
         removals: Removals,
         now: Instant,
     ) -> Option<Response> {
+        let TypeState { subscription, held, to_answer, answer_due, unknown, .. } = &self.types[resource_type];
+        let set = target.set(resource_type);
+        let from = step::From::of(self.dialect, resource_type, subscription, held, to_answer, set).map(|from| {
+            let removals_may_go = removals == Removals::Sent;
+            step::From { removals_may_go, answer_due: *answer_due, ..from }
+        });
+        // What only this client brought is nobody else's.
+        let Some(from) = from.filter(|_| unknown.is_empty()) else { return self.find_response(resource_type, target, removals, now) };
+        if let Some(step) = self.shared.step(&from) {
+            return self.take_step(resource_type, step, now);
+        }
+        let response = self.find_response(resource_type, target, removals, now);
+        let TypeState { held, to_answer, unfinished, in_flight, .. } = &self.types[resource_type];
+        let said = response.as_ref().zip(in_flight.latest()).map(|(response, sent)| Said {
+            body: response.body.clone(),
+            names: sent.names.clone(),
+            resources: response.resources,
+            adds: sent.adds,
+        });
+        let step = Step { said, held: held.clone(), to_answer: to_answer.clone(), unfinished: *unfinished };
+        self.shared.remember_step(from, step);
+        response
+    }
+
+    /// Does what another stream did from the same state.
+    fn take_step(&mut self, resource_type: ResourceType, step: Step, now: Instant) -> Option<Response> {
+        let Step { said, held, to_answer, unfinished } = step;
+        let state = &mut self.types[resource_type];
+        let first = !state.answered;
+        (state.held, state.to_answer, state.unfinished) = (held, to_answer, unfinished);
+        state.answer_due = false;
+        let Said { body, names, resources, adds } = said?;
+        let response = self.hand_out(resource_type, body, names.clone(), resources, adds, now);
+        self.endpoints_follow(resource_type, &names, first);
+        Some(response)
+    }
+
+    fn find_response(
+        &mut self,
+        resource_type: ResourceType,
+        target: &Arc<Snapshot>,
+        removals: Removals,
+        now: Instant,
+    ) -> Option<Response> {
         let set = target.set(resource_type);
         let pending = self.pending(resource_type, set, removals);
         let state = &mut self.types[resource_type];
@@ -562,11 +648,11 @@ impl Session {
                 (None, None) => {}
             }
         };
-        for (name, because) in &state.to_answer {
-            consider(name, Some(*because));
+        for (name, because) in state.to_answer.iter() {
+            consider(name, Some(because));
         }
         let may_differ =
-            |name: &&ResourceName| !state.to_answer.contains_key(*name) && state.subscription.covers(name.as_str());
+            |name: &&ResourceName| !state.to_answer.contains(name) && state.subscription.covers(name.as_str());
         if !Arc::ptr_eq(&state.held.base, set) {
             let difference = self.shared.difference(&state.held.base, set);
             let unlisted = difference.iter().filter(may_differ).filter(|name| !state.held.except.contains_key(*name));
@@ -606,6 +692,7 @@ impl Session {
         state.unfinished = kept.is_none();
         match kept {
             Some(kept) => {
+                // Everything that was to be answered is.
                 state.to_answer.clear();
                 state.held.rebase(set, kept);
             }
@@ -662,10 +749,7 @@ impl Session {
         removed: &[ResourceName],
         now: Instant,
     ) -> Response {
-        const NAMES_REMEMBERED: usize = 8;
-        self.last_nonce += 1;
-        let nonce = nonce_text(self.last_nonce);
-        let names = resources.iter().map(|resource| resource.name()).take(NAMES_REMEMBERED).cloned().collect();
+        let names = resources.iter().map(|resource| resource.name()).cloned().collect();
         let count = resources.len();
         let version = set.version();
         let TypeState { held, subscription, .. } = &self.types[resource_type];
@@ -683,12 +767,27 @@ impl Session {
             identity: &self.shared.identity,
         };
         let body = self.shared.body(body_key(&content), || content.encode());
+        self.hand_out(resource_type, body, names, count, adds, now)
+    }
+
+    /// Gives a response its nonce, and remembers that it is on its way.
+    fn hand_out(
+        &mut self,
+        resource_type: ResourceType,
+        body: Bytes,
+        names: Arc<[ResourceName]>,
+        resources: usize,
+        adds: bool,
+        now: Instant,
+    ) -> Response {
+        self.last_nonce += 1;
+        let nonce = nonce_text(self.last_nonce);
         let state = &mut self.types[resource_type];
         state.answer_due = false;
         state.answered = true;
         state.holds_some = true;
         state.in_flight.push(Sent { nonce: self.last_nonce, since: now, names, adds });
-        Response { resource_type, body, nonce_field: message::nonce_field(&nonce), nonce, resources: count }
+        Response { resource_type, body, nonce_field: message::nonce_field(&nonce), nonce, resources }
     }
 
     /// A cluster that was sent warms until its endpoints come again. An assignment is called as its cluster is. After
@@ -700,12 +799,15 @@ impl Session {
         if first {
             self.all_endpoints_follow();
         }
+        if !self.types[ResourceType::Endpoints].subscription.is_active() {
+            return;
+        }
         let Some(target) = &self.target else { return };
         let assignments = target.set(ResourceType::Endpoints);
         let endpoints = &mut self.types[ResourceType::Endpoints];
         for name in names.iter().filter(|name| endpoints.subscription.covers(name.as_str())) {
             if assignments.get(name.as_str()).is_some() {
-                endpoints.to_answer.entry(name.clone()).or_insert(Because::OfItsCluster);
+                endpoints.to_answer.follows(name);
             }
         }
     }
@@ -716,7 +818,7 @@ impl Session {
         let endpoints = &mut self.types[ResourceType::Endpoints];
         if endpoints.answered {
             for name in endpoints.subscription.names().iter().filter(|name| assignments.get(name.as_str()).is_some()) {
-                endpoints.to_answer.entry(name.clone()).or_insert(Because::OfItsCluster);
+                endpoints.to_answer.follows(name);
             }
         }
     }
@@ -750,13 +852,24 @@ impl TypeState {
     /// What a client brings from an earlier stream counts where it is the whole state. Endpoints and routes are sent
     /// again in full: Envoy has been seen to report a version and not to have the endpoints. Those asked for by name are
     /// answered anyway; under a wildcard, what is gone has to be removed.
-    fn remember_initial(&mut self, resource_type: ResourceType, versions: &BTreeMap<String, String>) {
-        let counts = resource_type.is_full_state();
-        if counts || self.subscription.is_wildcard() {
-            // A version that is not one of ours differs from all of ours.
-            let version = |text: &str| Some(Version::parse(text).filter(|_| counts).unwrap_or_default());
-            let held = versions.iter().map(|(name, text)| (ResourceName::new(name.as_str()), version(text)));
-            self.held.except = held.collect();
+    fn remember_initial(&mut self, resource_type: ResourceType, versions: &Exceptions, is_unsure: bool) {
+        self.holds_some = true;
+        if is_unsure {
+            self.unknown = versions.keys().cloned().collect();
+        }
+        if resource_type.is_full_state() {
+            self.held.except = versions.clone();
+        } else if self.subscription.is_wildcard() {
+            let unlike_any = versions.keys().map(|name| (name.clone(), Some(Version::default())));
+            self.held.except = Arc::new(unlike_any.collect());
+        }
+    }
+}
+
+impl CameBack {
+    fn now_if(&mut self, condition: bool) {
+        if condition {
+            *self = Self::Now;
         }
     }
 }
@@ -810,6 +923,11 @@ fn with_kept(set: &Arc<ResourceSet>, held: &ResourceSet, kept: &[ResourceName]) 
         with_kept.insert(resource.clone());
     }
     Arc::new(with_kept)
+}
+
+/// As many names as a person wants to read.
+fn some_of(names: &[ResourceName]) -> Vec<ResourceName> {
+    names.iter().take(8).cloned().collect()
 }
 
 /// Versions are hashes of contents, so a hash of names and versions stands for both.

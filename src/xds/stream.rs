@@ -29,7 +29,7 @@ use super::{
     link::{Farewell, Link, Wish},
     metrics::Metrics,
     node::{self, Fingerprint},
-    request::{Incoming, understood},
+    request::{Incoming, RequestDecoder, understood},
     session::{Oddity, Response, Session, Verdict},
     slot::{Giver, Gone, Taker},
 };
@@ -123,10 +123,11 @@ impl Stream {
     }
 
     async fn begin(&mut self, body: axum::body::Body, admission: &Admission) -> Result<Option<Begun>, Status> {
+        let decoder = RequestDecoder { dialect: self.session.dialect(), shared: self.session.shared().clone() };
         tokio::select! {
             farewell = self.link.farewell() => Err(farewell.status()),
             Err(Gone) = poll_fn(|context| self.responses.poll(false, context)) => Ok(None),
-            begun = admission.begin(body, self.session.dialect(), &self.link) => begun,
+            begun = admission.begin(body, decoder, &self.link) => begun,
         }
     }
 

@@ -59,6 +59,22 @@ impl Subscription {
         self.wildcard || !self.names.is_empty()
     }
 
+    /// Whether these very names are subscribed to, and no wildcard.
+    pub fn is_just(&self, names: &Names) -> bool {
+        !self.wildcard && Arc::ptr_eq(&self.names, names)
+    }
+
+    /// Takes names that are shared already, in a type's first delta request. Absent = they have to be taken one by one.
+    pub fn begin(&mut self, resource_type: ResourceType, first: bool, subscribe: &Names) -> Option<Changed> {
+        if !first || self.is_active() || subscribe.contains(WILDCARD) {
+            return None;
+        }
+        self.named_ever = !subscribe.is_empty();
+        self.wildcard = subscribe.is_empty() && has_legacy_wildcard(resource_type);
+        self.names = subscribe.clone();
+        Some(Changed { wildcard_began: self.wildcard, ..Changed::default() })
+    }
+
     /// Takes the lists of a delta request: subscribe first, then unsubscribe.
     pub fn delta(
         &mut self,
