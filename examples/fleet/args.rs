@@ -55,6 +55,9 @@ pub struct BenchArgs {
     /// Where the numbers go as JSON, and the charts
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// A page of the documentation whose table of numbers is rewritten
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
 }
 
 /// Drive any xDS server: cold start, then watch its updates

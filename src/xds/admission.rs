@@ -5,24 +5,19 @@
 //! than HTTP/2 lets it send unread. A turn is never held for a client's sake: it begins when the client has begun to
 //! speak, and ends after a while whatever the client does. Streams that are served take no turns, so pushes go on.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use http_body::Frame;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tonic::{Status, Streaming, codegen::StdError};
+use tonic::{Status, codegen::StdError};
 
 use super::{
     Metrics, Settings,
     link::{Link, Wish},
+    reader::Reader,
     request::{Incoming, RequestDecoder, understood},
 };
 
@@ -35,9 +30,9 @@ pub(super) struct Admission {
 }
 
 /// A stream whose client has said who it is and what it wants.
-pub(super) struct Begun {
+pub(super) struct Begun<B> {
     pub first: Incoming,
-    pub requests: Streaming<Incoming>,
+    pub requests: Reader<B>,
     /// Given back once the first request is answered; absent when it took too long to come.
     pub turn: Option<Turn>,
 }
@@ -60,7 +55,7 @@ impl Admission {
     }
 
     /// Waits for a client's first request. Absent = it ended without one.
-    pub async fn begin<B>(&self, mut body: B, decoder: RequestDecoder, link: &Link) -> Result<Option<Begun>, Status>
+    pub async fn begin<B>(&self, mut body: B, decoder: RequestDecoder, link: &Link) -> Result<Option<Begun<B>>, Status>
     where
         B: http_body::Body<Data = Bytes, Error: Into<StdError>> + Unpin + Send + 'static,
     {
@@ -79,37 +74,14 @@ impl Admission {
         };
         self.metrics.beginning.inc();
         let turn = Turn { _permit: permit, metrics: self.metrics.clone() };
-        let body = Rest { first: Some(first), body };
-        let mut requests = Streaming::new_request(decoder, body, None, Some(*largest_request));
-        let (first, turn) = match timeout(admission.turn, requests.message()).await {
+        let mut requests = Reader::new(body, first.into_data().unwrap_or_default(), decoder, *largest_request);
+        let (first, turn) = match timeout(admission.turn, requests.next()).await {
             Ok(first) => (first, Some(turn)),
             Err(_) => {
                 drop(turn);
-                (requests.message().await, None)
+                (requests.next().await, None)
             }
         };
         Ok(first.map_err(understood)?.map(|first| Begun { first, requests, turn }))
-    }
-}
-
-/// A body of which the first frame was waited for.
-struct Rest<B> {
-    first: Option<Frame<Bytes>>,
-    body: B,
-}
-
-impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Rest<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(first))),
-            None => Pin::new(&mut self.body).poll_frame(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.body.is_end_stream()
     }
 }

@@ -24,6 +24,7 @@ mod link;
 mod message;
 mod metrics;
 mod node;
+mod reader;
 mod request;
 mod server;
 mod service;

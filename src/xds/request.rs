@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use prost::Message;
-use tonic::{
-    Code, Status,
-    codec::{DecodeBuf, Decoder},
-};
+use tonic::{Code, Status};
 
 use super::{
     asked::Asked,
@@ -74,20 +71,14 @@ pub(super) struct RequestDecoder {
     pub shared: Arc<Shared>,
 }
 
-impl Decoder for RequestDecoder {
-    type Item = Incoming;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Incoming>, Status> {
-        let bytes = buffer.copy_to_bytes(buffer.remaining());
-        self.read(bytes)
-            .map(Some)
-            .map_err(|error| Status::invalid_argument(format!("not a discovery request: {error}")))
-    }
-}
-
 impl RequestDecoder {
-    fn read(&self, bytes: Bytes) -> Result<Incoming, prost::DecodeError> {
+    /// Reads a request.
+    pub fn read(&self, bytes: Bytes) -> Result<Incoming, Status> {
+        let malformed = |error| Status::invalid_argument(format!("not a discovery request: {error}"));
+        self.decode(bytes).map_err(malformed)
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<Incoming, prost::DecodeError> {
         let Some(list) = long_list(&bytes, self.dialect) else { return decode(self.dialect, bytes) };
         let (before, behind) = (bytes.slice(..list.start), bytes.slice(list.end..));
         let list = bytes.slice(list);

@@ -574,7 +574,9 @@ impl Session {
             step::From { removals_may_go, answer_due: *answer_due, ..from }
         });
         // What only this client brought is nobody else's.
-        let Some(from) = from.filter(|_| unknown.is_empty()) else { return self.find_response(resource_type, target, removals, now) };
+        let Some(from) = from.filter(|_| unknown.is_empty()) else {
+            return self.find_response(resource_type, target, removals, now);
+        };
         if let Some(step) = self.shared.step(&from) {
             return self.take_step(resource_type, step, now);
         }

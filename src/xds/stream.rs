@@ -13,7 +13,6 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::Stream as _;
 use http_body::{Body, Frame};
 use tokio::{
     sync::watch,
@@ -122,7 +121,11 @@ impl Stream {
         }
     }
 
-    async fn begin(&mut self, body: axum::body::Body, admission: &Admission) -> Result<Option<Begun>, Status> {
+    async fn begin(
+        &mut self,
+        body: axum::body::Body,
+        admission: &Admission,
+    ) -> Result<Option<Begun<axum::body::Body>>, Status> {
         let decoder = RequestDecoder { dialect: self.session.dialect(), shared: self.session.shared().clone() };
         tokio::select! {
             farewell = self.link.farewell() => Err(farewell.status()),
@@ -131,7 +134,7 @@ impl Stream {
         }
     }
 
-    async fn serve(&mut self, begun: Begun) -> Result<(), End> {
+    async fn serve(&mut self, begun: Begun<axum::body::Body>) -> Result<(), End> {
         let Begun { first, mut requests, turn } = begun;
         let node = Fingerprint::of(&first.node);
         let proxy = node::proxy(first.node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -164,8 +167,8 @@ impl Stream {
                 if let Poll::Ready(farewell) = farewell.as_mut().poll(context) {
                     return Poll::Ready(Event::Farewell(farewell));
                 }
-                if asking && let Poll::Ready(request) = Pin::new(&mut requests).poll_next(context) {
-                    return Poll::Ready(Event::Request(request.transpose()));
+                if asking && let Poll::Ready(request) = requests.poll_next(context) {
+                    return Poll::Ready(Event::Request(request));
                 }
                 if place.snapshots.poll_changed(context).is_ready() {
                     return Poll::Ready(Event::Changed);

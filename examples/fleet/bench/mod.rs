@@ -6,6 +6,7 @@ mod churn;
 mod edits;
 pub mod fan_out;
 mod few;
+mod page;
 mod scale;
 mod storm;
 mod sweep;
@@ -68,13 +69,15 @@ impl Bench {
 
 /// Measures what was asked for. A scenario that fails is told, and the others go on.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let BenchArgs { scenarios, chancery, dialect, runs, changes, out, .. } = args;
+    let BenchArgs { scenarios, chancery, dialect, runs, changes, out, page, .. } = args;
     ensure!(
         chancery.exists(),
         "{} is not there; `cargo build --release`, or name it with --chancery",
         chancery.display()
     );
     raise_file_limit().context("raising the limit of open files")?;
+    // Asked before this thread is limited to one core.
+    let machine = page::machine();
     let cores = Cores::take().context("choosing cores")?;
     let bench = Bench { chancery: chancery.clone(), cores, runs: *runs, changes: *changes, dialect: *dialect };
     let all = <Scenario as clap::ValueEnum>::value_variants();
@@ -94,6 +97,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let numbers = folder.join("numbers.json");
         fs::write(&numbers, serde_json::to_string_pretty(&table)? + "\n")?;
         println!("the numbers are in {}", numbers.display());
+    }
+    if let Some(page) = page {
+        page::rewrite(page, &table, &format!("{machine} Medians of {runs} runs."))?;
     }
     ensure!(failed.is_empty(), "these could not be measured: {failed:?}");
     let broken = table.rows.iter().filter(|row| row.holds() == Some(false)).count();
