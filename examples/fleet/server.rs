@@ -81,7 +81,7 @@ impl Server {
     /// A number of chancery's metrics, summed over labels.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics")?;
-        let of_name = |line: &&str| line.starts_with(name) && !line[name.len()..].starts_with('_');
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
         Some(text.lines().filter(of_name).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
     }
 

@@ -231,15 +231,11 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::{
-        proto::envoy::config::endpoint::v3::ClusterLoadAssignment,
-        resources::{PerType, Resource, ResourceSet, ResourceType},
-    };
+    use crate::resources::{PerType, Resource, ResourceSet, ResourceType};
 
     fn snapshot(assignments: &[(&str, &str)]) -> Arc<Snapshot> {
         let resource = |(name, content): &(&str, &str)| {
-            let message = ClusterLoadAssignment { cluster_name: (*content).to_owned(), ..Default::default() };
-            Resource::encode(ResourceType::Endpoints, ResourceName::new(*name), &message)
+            Resource::from_body(ResourceType::Endpoints, ResourceName::new(*name), content.as_bytes())
         };
         let set: Arc<ResourceSet> = Arc::new(assignments.iter().map(resource).collect());
         let sets = PerType::from_fn(|resource_type| match resource_type {

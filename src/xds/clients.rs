@@ -8,10 +8,11 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use dashmap::DashMap;
 use serde_json::{Value, json};
 
-use super::session::Dialect;
+use super::{message, session::Dialect};
 use crate::{
     model::{Locality, NodeGroup, Proxy},
     resources::{PerType, ResourceType},
@@ -44,7 +45,8 @@ struct State {
 /// How far a client has come with one type.
 #[derive(Debug, Clone, Default)]
 struct Progress {
-    sent_nonce: Option<String>,
+    /// As a field of a response.
+    sent_nonce: Option<Bytes>,
     acknowledged: u64,
     rejected: u64,
     last_error: Option<String>,
@@ -109,7 +111,7 @@ impl Client {
         self.lock().group = group;
     }
 
-    pub(super) fn sent(&self, resource_type: ResourceType, nonce: String) {
+    pub(super) fn sent(&self, resource_type: ResourceType, nonce: Bytes) {
         self.lock().types[resource_type].sent_nonce = Some(nonce);
     }
 
@@ -162,6 +164,7 @@ impl Client {
 impl Progress {
     fn to_json(&self) -> Value {
         let Self { sent_nonce, acknowledged, rejected, last_error, subscribed: (names, wildcard) } = self;
+        let sent_nonce = sent_nonce.as_deref().map(message::nonce_of);
         json!({
             "subscribedNames": names, "wildcard": wildcard, "lastNonce": sent_nonce,
             "acknowledged": acknowledged, "rejected": rejected, "lastError": last_error,

@@ -35,6 +35,7 @@ use tonic::codegen::Service as _;
 use super::{
     Metrics, Settings,
     link::{Farewell, Link, Wish},
+    seldom::Seldom,
     tls::Tls,
 };
 
@@ -91,38 +92,56 @@ impl Connections {
         let mut turn_to_go = pin!(turn_to_go(&mut drain));
         let (mut unchecked, mut staying) = (true, true);
         loop {
-            tokio::select! {
+            let (unchecked_yet, may_stay) = (unchecked, staying);
+            let seldom = pin!(async {
+                tokio::select! {
+                    () = &mut handshake, if unchecked_yet => Happening::HandshakeIsDue,
+                    () = &mut age, if may_stay => Happening::Farewell(Farewell::Old),
+                    () = &mut turn_to_go, if may_stay => Happening::Farewell(Farewell::Shutdown),
+                    wish = link.wished() => Happening::Wish(wish),
+                }
+            });
+            let happened = tokio::select! {
+                biased;
                 ended = &mut connection => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended");
                     }
                     return;
                 }
-                () = &mut handshake, if unchecked => {
+                happened = Seldom::new(seldom) => happened,
+            };
+            match happened {
+                Happening::HandshakeIsDue => {
                     unchecked = false;
                     if !link.greeted() {
                         metrics.unfinished_handshakes.inc();
                         return tracing::debug!("a client did not begin HTTP/2 within {:?}", settings.handshake);
                     }
                 }
-                () = &mut age, if staying => {
+                Happening::Farewell(farewell) => {
                     staying = false;
-                    metrics.moved.inc();
+                    if farewell == Farewell::Old {
+                        metrics.moved.inc();
+                    }
                     connection.as_mut().graceful_shutdown();
-                    link.say(Farewell::Old);
+                    link.say(farewell);
                 }
-                () = &mut turn_to_go, if staying => {
-                    staying = false;
-                    connection.as_mut().graceful_shutdown();
-                    link.say(Farewell::Shutdown);
-                }
-                wish = link.wished() => match wish {
-                    Wish::Leave => connection.as_mut().graceful_shutdown(),
-                    Wish::Cut => return,
-                },
+                Happening::Wish(Wish::Leave) => connection.as_mut().graceful_shutdown(),
+                Happening::Wish(Wish::Cut) => return,
             }
         }
     }
+}
+
+/// What happens to a connection besides what is on it.
+enum Happening {
+    /// The client has had its time to begin HTTP/2.
+    HandshakeIsDue,
+    /// It has to go.
+    Farewell(Farewell),
+    /// A stream wants something of it.
+    Wish(Wish),
 }
 
 fn http2(settings: &Settings) -> http2::Builder<TokioExecutor> {

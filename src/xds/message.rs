@@ -72,9 +72,15 @@ impl Content<'_> {
 
 /// The nonce as a field.
 pub(super) fn nonce_field(nonce: &str) -> Bytes {
-    let mut field = BytesMut::with_capacity(nonce.len() + 8);
+    // Exactly as long as it gets: key and length have a byte each.
+    let mut field = BytesMut::with_capacity(nonce.len() + 2);
     put_text(&mut field, NONCE, nonce);
     field.freeze()
+}
+
+/// The nonce in such a field.
+pub(super) fn nonce_of(field: &[u8]) -> String {
+    String::from_utf8_lossy(field.get(2..).unwrap_or_default()).into_owned()
 }
 
 fn put_text(buffer: &mut BytesMut, field: u32, text: &str) {

@@ -26,6 +26,7 @@ mod metrics;
 mod node;
 mod reader;
 mod request;
+mod seldom;
 mod server;
 mod service;
 pub mod session;

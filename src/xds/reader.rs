@@ -66,13 +66,12 @@ where
 
     /// Cuts off the next request, if all of it is there.
     fn cut(&mut self) -> Result<Option<Bytes>, Status> {
-        if self.begun.is_empty() {
-            if let Some(length) = self.length(&self.frame)?
-                && self.frame.len() >= HEAD + length
-            {
-                self.frame.advance(HEAD);
-                return Ok(Some(self.frame.split_to(length)));
-            }
+        if self.begun.is_empty()
+            && let Some(length) = self.length(&self.frame)?
+            && self.frame.len() >= HEAD + length
+        {
+            self.frame.advance(HEAD);
+            return Ok(Some(self.frame.split_to(length)));
         }
         // Not all is in this frame: what there is of it is put aside.
         if self.begun.len() < HEAD {
@@ -100,10 +99,10 @@ where
         let Some((&[compressed, ref length @ ..], _)) = bytes.split_first_chunk::<HEAD>() else { return Ok(None) };
         let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
         if compressed != 0 {
-            return Err(Status::unimplemented("requests are taken uncompressed"));
+            return Err(Status::internal("a request says that it is compressed, and its stream did not say how"));
         }
         if length > self.largest {
-            return Err(Status::out_of_range(format!("{length} bytes, and {} are taken", self.largest)));
+            return Err(Status::out_of_range(format!("it has {length} bytes, and up to {} bytes are taken", self.largest)));
         }
         Ok(Some(length))
     }
@@ -168,7 +167,7 @@ mod tests {
         let no_message = framed(&[0xff; 10]);
         for (bytes, code) in [
             (&too_long[..], Code::OutOfRange),
-            (&compressed[..], Code::Unimplemented),
+            (&compressed[..], Code::Internal),
             (cut, Code::InvalidArgument),
             (&no_message[..], Code::InvalidArgument),
         ] {

@@ -29,6 +29,7 @@ use super::{
     metrics::Metrics,
     node::{self, Fingerprint},
     request::{Incoming, RequestDecoder, understood},
+    seldom::Seldom,
     session::{Oddity, Response, Session, Verdict},
     slot::{Giver, Gone, Taker},
 };
@@ -148,7 +149,8 @@ impl Stream {
         drop(turn);
         let mut asking = true;
         let link = self.link.clone();
-        let mut farewell = pin!(link.farewell());
+        let farewell = pin!(link.farewell());
+        let mut farewell = Seldom::new(farewell);
         let mut alarm = Alarm::default();
         loop {
             self.report(&place);
@@ -164,7 +166,7 @@ impl Stream {
             // By hand, since ten thousand streams do this for each change: what is waited for stays registered from
             // one turn to the next.
             let event = poll_fn(|context| {
-                if let Poll::Ready(farewell) = farewell.as_mut().poll(context) {
+                if let Poll::Ready(farewell) = Pin::new(&mut farewell).poll(context) {
                     return Poll::Ready(Event::Farewell(farewell));
                 }
                 if asking && let Poll::Ready(request) = requests.poll_next(context) {
@@ -298,7 +300,7 @@ impl Stream {
             let Some(response) = self.session.next_response(std::time::Instant::now()) else { return false };
             let bytes = response.body.len() + response.nonce_field.len();
             self.metrics.sent(response.resource_type, response.resources, bytes);
-            place.registration.client.sent(response.resource_type, response.nonce.clone());
+            place.registration.client.sent(response.resource_type, response.nonce_field.clone());
             self.responses.give(Outgoing::Response(response));
         }
         false

@@ -108,9 +108,6 @@ pub fn measure(bench: &Bench, sidecars: usize, services: usize, seconds: u64, ta
     // Flat: what is freed and taken again moves by a few per cent.
     let flat = Bound::AtMost(mebibytes(resident_warm) * 1.05);
     add("resident at most", "MiB", mebibytes(resident_most), (took > WARM).then_some(flat));
-    if let Some(read) = server.metric("chancery_file_contents_read") {
-        add("files read per change", "", read / f64::from(total), None);
-    }
     Ok(())
 }
 

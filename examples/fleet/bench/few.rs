@@ -37,7 +37,7 @@ pub fn measure(bench: &Bench, sidecars: usize, services: usize, table: &mut Tabl
     // What woke streams for their first answers is over.
     crowd.run(Instant::now() + Duration::from_millis(500), |_| Flow::GoOn, |_| false);
 
-    let woken = || server.metric("chancery_xds_streams_woken").unwrap_or(f64::NAN);
+    let woken = || server.metric("chancery_xds_streams_woken_total").unwrap_or(f64::NAN);
     let (woken_before, cpu_before) = (woken(), server.cpu()?);
     let mut last = Vec::new();
     let mut to_others = 0;

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::{
     http2::Http2,
     inbox::Seen,
+    requests::Dialect,
     sidecar::{Manner, Progress, Script},
 };
 
@@ -81,10 +82,12 @@ impl Crowd {
     pub fn add(&mut self, script: &Rc<Script>, count: usize) {
         for _ in 0..count {
             self.to_connect.push_back(self.members.len());
+            let mut http2 = Http2::default();
+            http2.inbox.is_sotw = script.dialect() == Dialect::Sotw;
             self.members.push(Member {
                 script: script.clone(),
                 stream: None,
-                http2: Http2::default(),
+                http2,
                 progress: Progress::default(),
                 unsent: Vec::new(),
             });

@@ -35,6 +35,8 @@ pub struct Seen {
 pub struct Inbox {
     /// Whether every response is gathered and handed on with its body.
     pub keeps_bodies: bool,
+    /// State of the world removes nothing by name: what is a removed name in delta is something else there.
+    pub is_sotw: bool,
     head: [u8; 5],
     have: usize,
     left: usize,
@@ -74,7 +76,8 @@ impl Inbox {
             data = rest;
             self.left -= taken;
             if let Some(complete) = self.add(part) {
-                seen.push(complete);
+                let removed = if self.is_sotw { 0 } else { complete.removed };
+                seen.push(Seen { removed, ..complete });
                 self.have = 0;
             }
         }

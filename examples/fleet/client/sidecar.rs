@@ -101,6 +101,10 @@ impl Script {
         }
     }
 
+    pub fn dialect(&self) -> Dialect {
+        self.requests.dialect
+    }
+
     /// The same, misbehaving.
     pub fn with_manner(mut self, manner: Manner, authority: &str) -> Self {
         if manner == Manner::NeverReads {
