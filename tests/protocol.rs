@@ -2,12 +2,12 @@
 //! project's list of rules, and plays requests and snapshots against the pure session. No sockets, no time.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its scene fails there")]
 
+mod support;
+
 #[path = "protocol/compiled.rs"]
 mod compiled;
 #[path = "protocol/conversation.rs"]
 mod conversation;
-mod support;
-
 #[path = "protocol/delta.rs"]
 mod delta;
 #[path = "protocol/grpc.rs"]

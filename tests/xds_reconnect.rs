@@ -18,7 +18,10 @@ use chancery::{
     },
     resources::ResourceType,
 };
-use support::xds::{DeltaStream, Scene, ask, first, node, snapshot};
+use support::{
+    scene::node,
+    xds::{DeltaStream, ask, first, grouped, serving, snapshot},
+};
 use tokio::{runtime, sync::oneshot};
 use tonic::Code;
 
@@ -43,8 +46,8 @@ fn placed(zone: &str) -> Node {
 
 #[tokio::test]
 async fn item_02_a_request_without_a_type_is_refused_on_an_aggregated_stream() {
-    let scene = Scene::serving(snapshot(small())).await;
-    let mut stream = scene.connect().await;
+    let scene = serving(snapshot(small())).await;
+    let mut stream = DeltaStream::open(&scene.address).await;
     stream.say(DeltaDiscoveryRequest { node: node("one"), ..Default::default() }).await;
     let refused = stream.next().await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
@@ -53,8 +56,8 @@ async fn item_02_a_request_without_a_type_is_refused_on_an_aggregated_stream() {
 
 #[tokio::test]
 async fn item_03_a_node_is_said_once_or_in_every_request() {
-    let scene = Scene::serving(snapshot(small())).await;
-    let mut stream = scene.connect().await;
+    let scene = serving(snapshot(small())).await;
+    let mut stream = DeltaStream::open(&scene.address).await;
     stream.say(first("one", CDS, &[])).await;
     stream.next_acknowledged().await;
     stream.say(ask(EDS, &["a"])).await;
@@ -66,7 +69,7 @@ async fn item_03_a_node_is_said_once_or_in_every_request() {
 
 #[tokio::test]
 async fn item_03_a_node_that_says_something_else_is_served_anew() {
-    let scene = Scene::grouped(Grouping { locality: LocalityUse::Read, ..Grouping::default() }).await;
+    let scene = grouped(Grouping { locality: LocalityUse::Read, ..Grouping::default() }).await;
     let group = |zone| NodeGroup { locality: Some(Locality::new("eu", zone, "")), ..NodeGroup::default() };
     let serve = async || {
         scene.publish.wanted().await;
@@ -74,7 +77,7 @@ async fn item_03_a_node_that_says_something_else_is_served_anew() {
             scene.publish.publish(&group(zone), Arc::new(snapshot([of(CDS, "a", content), of(CDS, "b", "1")])));
         }
     };
-    let mut stream = scene.connect().await;
+    let mut stream = DeltaStream::open(&scene.address).await;
     stream.say(DeltaDiscoveryRequest { node: Some(placed("one")), ..ask(CDS, &[]) }).await;
     serve().await;
     let before = stream.next_acknowledged().await;
@@ -92,8 +95,8 @@ async fn item_03_a_node_that_says_something_else_is_served_anew() {
 
 #[tokio::test]
 async fn item_03_a_stream_is_one_nodes() {
-    let scene = Scene::serving(snapshot(small())).await;
-    let mut stream = scene.connect().await;
+    let scene = serving(snapshot(small())).await;
+    let mut stream = DeltaStream::open(&scene.address).await;
     stream.say(first("one", CDS, &[])).await;
     stream.next_acknowledged().await;
     stream.say(first("two", EDS, &["a"])).await;
@@ -104,24 +107,24 @@ async fn item_03_a_stream_is_one_nodes() {
 
 #[tokio::test]
 async fn item_04_an_old_stream_that_closes_late_takes_nothing_along() {
-    let scene = Scene::serving(snapshot([of(CDS, "a", "1")])).await;
-    let mut old = scene.connect().await;
+    let scene = serving(snapshot([of(CDS, "a", "1")])).await;
+    let mut old = DeltaStream::open(&scene.address).await;
     old.say(first("one", CDS, &[])).await;
     old.next_acknowledged().await;
-    let mut new = scene.connect().await;
+    let mut new = DeltaStream::open(&scene.address).await;
     new.say(first("one", CDS, &[])).await;
     new.next_acknowledged().await;
     assert_eq!(scene.clients.len(), 2);
     drop(old);
     support::eventually("the old stream is gone", async || (scene.clients.len() == 1).then_some(())).await;
-    scene.publish(snapshot([of(CDS, "a", "2")]));
+    scene.publish.publish(&NodeGroup::default(), Arc::new(snapshot([of(CDS, "a", "2")])));
     assert_eq!(new.next_acknowledged().await.resources.len(), 1, "the new one goes on");
     assert_eq!(scene.clients.group_of("one"), Some(NodeGroup::default()));
 }
 
 #[tokio::test]
 async fn item_07_first_requests_come_in_any_order_on_one_connection() {
-    let scene = Scene::serving(snapshot(small())).await;
+    let scene = serving(snapshot(small())).await;
     let types = [(CDS, None), (EDS, Some("a")), (LDS, None), (RDS, Some("a"))];
     for rotation in 0..types.len() {
         for backwards in [false, true] {
@@ -130,7 +133,7 @@ async fn item_07_first_requests_come_in_any_order_on_one_connection() {
             if backwards {
                 order.reverse();
             }
-            let mut stream = scene.connect().await;
+            let mut stream = DeltaStream::open(&scene.address).await;
             for (position, (resource_type, name)) in order.iter().enumerate() {
                 let request = ask(*resource_type, name.as_slice());
                 let node = (position == 0).then(|| node("one").unwrap());
@@ -156,14 +159,14 @@ async fn item_09_twenty_thousand_endpoints_come_back_in_one_request_above_four_m
         .iter()
         .map(|resource| (resource.name().to_string(), resource.version().to_string()))
         .collect();
-    let scene = Scene::serving(snapshot).await;
+    let scene = serving(snapshot).await;
     let request = DeltaDiscoveryRequest {
         resource_names_subscribe: versions.keys().cloned().collect(),
         initial_resource_versions: versions,
         ..first("large", EDS, &[])
     };
     assert!(prost::Message::encoded_len(&request) > 8 * 1024 * 1024);
-    let mut stream = scene.connect().await;
+    let mut stream = DeltaStream::open(&scene.address).await;
     stream.say(request).await;
     let mut names = BTreeSet::new();
     while names.len() < 20_000 {
@@ -187,7 +190,7 @@ fn item_73_a_server_that_dies_within_an_answer_is_no_loss() {
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             runtime.block_on(async move {
-                let scene = Scene::serving(large()).await;
+                let scene = serving(large()).await;
                 address.send(scene.address.clone()).unwrap();
                 let _ = ended.await;
             });
@@ -229,7 +232,7 @@ fn item_73_a_server_that_dies_within_an_answer_is_no_loss() {
 /// What we do not serve is no part of this server: the client is told so, and its other streams go on.
 #[tokio::test]
 async fn item_83_load_reports_are_refused_by_their_method() {
-    let scene = Scene::serving(snapshot(small())).await;
+    let scene = serving(snapshot(small())).await;
     let channel = tonic::transport::Channel::from_shared(scene.address.clone()).unwrap().connect().await.unwrap();
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.unwrap();
@@ -243,8 +246,8 @@ async fn item_83_load_reports_are_refused_by_their_method() {
 
 #[tokio::test]
 async fn item_56_a_secret_is_said_to_be_missing_on_its_own_service_too() {
-    let scene = Scene::serving(snapshot(small())).await;
-    let mut stream = scene.connect().await;
+    let scene = serving(snapshot(small())).await;
+    let mut stream = DeltaStream::open(&scene.address).await;
     stream.say(first("one", ResourceType::Secret, &["tls"])).await;
     let response = stream.next_acknowledged().await;
     assert_eq!((response.resources.len(), response.removed_resources), (0, vec!["tls".to_owned()]));

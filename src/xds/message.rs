@@ -44,7 +44,7 @@ impl Content<'_> {
         let size: usize = self.resources.iter().map(|resource| self.entry(resource).len()).sum();
         let mut body = BytesMut::with_capacity(size + 256 + self.removed.len() * 64);
         let version = self.version;
-        let version = if self.is_part { format!("part-of-{version}") } else { version.to_string() };
+        let version = if self.is_part { format!("{PART}{version}") } else { version.to_string() };
         put_text(&mut body, VERSION_INFO, &version);
         put_text(&mut body, TYPE_URL, self.resource_type.type_url());
         for resource in &self.resources {
@@ -68,6 +68,14 @@ impl Content<'_> {
             Dialect::Sotw => resource.sotw_entry(),
         }
     }
+}
+
+/// What stands before the version of a part.
+const PART: &str = "part-of-";
+
+/// The version of the set that a response was of, wholly or in part, by its `version_info`.
+pub(super) fn version_of(version_info: &str) -> Option<Version> {
+    Version::parse(version_info.strip_prefix(PART).unwrap_or(version_info))
 }
 
 /// The nonce as a field.

@@ -102,7 +102,10 @@ where
             return Err(Status::internal("a request says that it is compressed, and its stream did not say how"));
         }
         if length > self.largest {
-            return Err(Status::out_of_range(format!("it has {length} bytes, and up to {} bytes are taken", self.largest)));
+            return Err(Status::out_of_range(format!(
+                "it has {length} bytes, and up to {} bytes are taken",
+                self.largest
+            )));
         }
         Ok(Some(length))
     }

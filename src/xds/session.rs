@@ -283,6 +283,7 @@ impl Session {
         let names_before = state.subscription.names().clone();
         // A replica that is sure knows everything.
         let is_unsure = self.target.as_ref().is_none_or(|target| target.is_lagging());
+        let present = self.target.as_ref().map(|target| target.set(resource_type));
         let mut answers = None;
         let changed = match ask {
             Ask::Delta { subscribe, unsubscribe, initial_versions } => {
@@ -293,7 +294,7 @@ impl Session {
                     let version = |text: &str| Some(Version::parse(text).unwrap_or_default());
                     let named = |(name, text): (String, String)| (ResourceName::new(name), version(&text));
                     let versions = Arc::new(initial_versions.into_iter().map(named).collect());
-                    state.remember_initial(resource_type, &versions, is_unsure);
+                    state.remember_initial(resource_type, &versions, present, is_unsure);
                 }
                 changed
             }
@@ -307,12 +308,13 @@ impl Session {
                 };
                 if first && !asked.initial_versions.is_empty() {
                     self.came_back.now_if(resource_type.is_full_state());
-                    state.remember_initial(resource_type, &asked.initial_versions, is_unsure);
+                    state.remember_initial(resource_type, &asked.initial_versions, present, is_unsure);
                 }
                 changed
             }
             Ask::LongSotw { asked, version } => {
-                state.holds_some |= first && !version.is_empty();
+                let has_this = present.is_some_and(|set| message::version_of(&version) == Some(set.version()));
+                state.holds_some |= first && !version.is_empty() && !has_this;
                 state.brought |= first && !version.is_empty() && resource_type.is_full_state();
                 state.claimed = None;
                 // What every acknowledgement repeats.
@@ -321,7 +323,8 @@ impl Session {
             }
             Ask::Sotw { names, version } => {
                 let changed = state.subscription.sotw(resource_type, &names);
-                state.holds_some |= first && !version.is_empty();
+                let has_this = present.is_some_and(|set| message::version_of(&version) == Some(set.version()));
+                state.holds_some |= first && !version.is_empty() && !has_this;
                 // Of other types a response may have held a part of the set alone, at the version of the whole.
                 let is_everything = resource_type.is_full_state()
                     && state.subscription.is_wildcard()
@@ -354,7 +357,7 @@ impl Session {
         }
         if had_wildcard && !state.subscription.is_wildcard() {
             let TypeState { to_answer, subscription, .. } = state;
-            to_answer.retain(|name| subscription.covers(name.as_str()));
+            to_answer.retain(|name, _| subscription.covers(name.as_str()));
         }
         state.answer_due = state.subscription.is_wildcard() && (state.answer_due || changed.wildcard_began);
         if !state.subscription.is_active() {
@@ -618,7 +621,7 @@ impl Session {
         let state = &mut self.types[resource_type];
         if pending.is_empty() && !state.answer_due {
             state.unfinished = false;
-            state.to_answer.clear();
+            state.all_answered();
             // What is kept is said again in each full state, so its content has to stay within reach.
             let says_all = self.dialect == Dialect::Sotw && resource_type.is_full_state();
             if !says_all || pending.kept.is_empty() {
@@ -694,8 +697,7 @@ impl Session {
         state.unfinished = kept.is_none();
         match kept {
             Some(kept) => {
-                // Everything that was to be answered is.
-                state.to_answer.clear();
+                state.all_answered();
                 state.held.rebase(set, kept);
             }
             None => {
@@ -844,6 +846,16 @@ enum Removals {
 }
 
 impl TypeState {
+    /// Everything that can be said has been said: of what is not known here, nothing can.
+    fn all_answered(&mut self) {
+        let Self { to_answer, unknown, .. } = self;
+        if unknown.is_empty() {
+            to_answer.clear();
+        } else {
+            to_answer.retain(|name, because| because == Because::Asked && unknown.contains(name));
+        }
+    }
+
     /// Whether a full state would delete what the client has, and only another replica knows of.
     fn would_take_the_unknown(&self, set: &ResourceSet) -> bool {
         let names = self.subscription.names();
@@ -854,8 +866,14 @@ impl TypeState {
     /// What a client brings from an earlier stream counts where it is the whole state. Endpoints and routes are sent
     /// again in full: Envoy has been seen to report a version and not to have the endpoints. Those asked for by name are
     /// answered anyway; under a wildcard, what is gone has to be removed.
-    fn remember_initial(&mut self, resource_type: ResourceType, versions: &Exceptions, is_unsure: bool) {
-        self.holds_some = true;
+    fn remember_initial(
+        &mut self,
+        resource_type: ResourceType,
+        versions: &Exceptions,
+        present: Option<&Arc<ResourceSet>>,
+        is_unsure: bool,
+    ) {
+        self.holds_some = !has_just_these(resource_type, present, versions);
         if is_unsure {
             self.unknown = versions.keys().cloned().collect();
         }
@@ -880,6 +898,15 @@ impl Pending {
     fn is_empty(&self) -> bool {
         self.set.is_empty() && self.removed.is_empty()
     }
+}
+
+/// Whether a client that comes back has the routes as they are: to hear them again changes nothing, so that it need not
+/// wait. (Of listeners it hears what differs; for the others nobody waits.)
+fn has_just_these(resource_type: ResourceType, set: Option<&Arc<ResourceSet>>, versions: &Exceptions) -> bool {
+    let is_present = |set: &ResourceSet, (name, version): (&ResourceName, &Option<Version>)| {
+        set.get(name.as_str()).is_some_and(|resource| *version == Some(resource.version()))
+    };
+    resource_type == ResourceType::Route && set.is_some_and(|set| versions.iter().all(|entry| is_present(set, entry)))
 }
 
 /// Cuts the lists where a response would get too large. Returns whether nothing was cut.

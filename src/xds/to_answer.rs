@@ -76,9 +76,9 @@ impl ToAnswer {
         }
     }
 
-    pub fn retain(&mut self, keep: impl Fn(&ResourceName) -> bool) {
+    pub fn retain(&mut self, keep: impl Fn(&ResourceName, Because) -> bool) {
         if !self.is_empty() {
-            self.own().retain(|name, _| keep(name));
+            self.own().retain(|name, because| keep(name, *because));
         }
     }
 

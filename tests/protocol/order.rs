@@ -248,6 +248,21 @@ fn item_51_a_client_that_comes_back_keeps_its_routes_until_new_clusters_are_warm
 }
 
 #[test]
+fn item_51_a_client_that_comes_back_with_the_routes_there_are_waits_for_nothing() {
+    let target = snapshot("a=c1 new=c2", "a=e1 new=e2", "", "r=r1");
+    let mut talk = Talk::delta(&target);
+    talk.ask_with_initial(CDS, "", &[("a", version(CDS, "a", "c1"))]);
+    talk.ask_with_initial(RDS, "+r", &[("r", version(RDS, "r", "r1"))]);
+    assert_eq!(talk.all(), ["clusters +new=c2", "routes +r=r1"]);
+    let mut talk = Talk::sotw(&target);
+    talk.claim_version(CDS, "of a stream before".into());
+    talk.claim_version(RDS, target.set(RDS).version().to_string());
+    talk.ask(CDS, "");
+    talk.ask(RDS, "r");
+    assert_eq!(talk.all(), ["clusters c1 c2", "routes r1"]);
+}
+
+#[test]
 fn item_51_a_client_without_routes_has_nothing_to_keep() {
     let mut talk = Talk::delta(&snapshot("a=1", "a=1", "l=1", "r=1"));
     talk.ask(CDS, "");

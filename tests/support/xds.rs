@@ -1,83 +1,37 @@
-//! The real xDS server within the test, with one group, of which the test is the control loop; and clients that speak
-//! as the test wants.
+//! Clients that speak delta as the test wants, and snapshots for them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use chancery::{
-    model::{Grouping, NodeGroup, ResourceName},
+    model::{Grouping, ResourceName},
     proto::envoy::{
-        config::{core::v3::Node, endpoint::v3::ClusterLoadAssignment},
+        config::endpoint::v3::ClusterLoadAssignment,
         service::discovery::v3::{
             DeltaDiscoveryRequest, DeltaDiscoveryResponse,
             aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
         },
     },
-    publish::Publish,
     resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot},
-    xds::{Clients, Metrics, Server, Settings},
+    xds::Settings,
 };
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming, transport::Channel};
 
-/// Far beyond what anything here takes.
-pub const SOON: Duration = Duration::from_secs(20);
+use super::scene::{SOON, Scene, node};
 
-/// A server, and what it works with.
-pub struct Scene {
-    pub publish: Arc<Publish>,
-    pub clients: Arc<Clients>,
-    pub metrics: Metrics,
-    pub shutdown: CancellationToken,
-    pub address: String,
-    pub server: JoinHandle<()>,
+/// A server that serves everybody this until it is told otherwise.
+pub async fn serving(snapshot: Snapshot) -> Scene {
+    let scene = Scene::ready().await;
+    drop(scene.serve(snapshot));
+    scene
 }
 
-impl Scene {
-    /// That serves everybody the same.
-    pub async fn serving(snapshot: Snapshot) -> Self {
-        let scene = Self::grouped(Grouping::default()).await;
-        let (publish, snapshot) = (scene.publish.clone(), Arc::new(snapshot));
-        tokio::spawn(async move {
-            loop {
-                for group in publish.watched_groups() {
-                    if publish.latest(&group).is_none() {
-                        publish.publish(&group, snapshot.clone());
-                    }
-                }
-                publish.wanted().await;
-            }
-        });
-        scene
-    }
-
-    /// That waits to be given what to serve.
-    pub async fn grouped(grouping: Grouping) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let (publish, clients) = (Arc::new(Publish::default()), Arc::new(Clients::default()));
-        let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
-        let server = Server {
-            settings: Settings::default(),
-            publish: publish.clone(),
-            clients: clients.clone(),
-            metrics: metrics.clone(),
-            tls: None,
-        };
-        publish.set_grouping(Arc::new(grouping));
-        let server = tokio::spawn(server.serve(listener, shutdown.clone()));
-        Self { publish, clients, metrics, shutdown, address, server }
-    }
-
-    /// Everybody's next snapshot.
-    pub fn publish(&self, snapshot: Snapshot) {
-        self.publish.publish(&NodeGroup::default(), Arc::new(snapshot));
-    }
-
-    pub async fn connect(&self) -> DeltaStream {
-        DeltaStream::open(&self.address).await
-    }
+/// A server that waits to be given what to serve to each of its groups.
+pub async fn grouped(grouping: Grouping) -> Scene {
+    let scene = Scene::start(Settings::default()).await;
+    scene.publish.set_grouping(Arc::new(grouping));
+    scene
 }
 
 /// A delta stream on which nothing was said yet.
@@ -117,10 +71,6 @@ impl DeltaStream {
         .await;
         response
     }
-}
-
-pub fn node(id: &str) -> Option<Node> {
-    Some(Node { id: id.into(), cluster: "test".into(), ..Default::default() })
 }
 
 /// A request for names, without a node.
