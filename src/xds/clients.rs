@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{message, session::Dialect};
 use crate::{
-    model::{Locality, NodeGroup, Proxy},
+    model::{ClientKind, Locality, NodeGroup, Proxy},
     resources::{PerType, ResourceType},
 };
 
@@ -140,7 +140,7 @@ impl Client {
 
     fn to_json(&self) -> Value {
         let Self { proxy, dialect, connected, state: _ } = self;
-        let Proxy { id, workload, namespace, labels: _, locality, local_cluster: _, kind: _, role: _ } = proxy;
+        let Proxy { id, workload, namespace, labels: _, locality, local_cluster: _, kind, role: _ } = proxy;
         let Locality { region, zone, subzone } = locality;
         let state = self.lock();
         let types: serde_json::Map<String, Value> = state
@@ -154,6 +154,7 @@ impl Client {
             "service": &**workload,
             "namespace": &**namespace,
             "locality": { "region": &**region, "zone": &**zone, "subzone": &**subzone },
+            "client": match kind { ClientKind::Envoy => "envoy", ClientKind::Grpc => "grpc" },
             "dialect": match dialect { Dialect::Delta => "delta", Dialect::Sotw => "sotw" },
             "connectedSeconds": connected.elapsed().map_or(0, |since| since.as_secs()),
             "types": types,

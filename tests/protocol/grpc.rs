@@ -2,15 +2,16 @@
 //! compiled.
 
 use chancery::{
+    compile::Compiled,
     control::World,
-    model::{ClientKind, NodeGroup},
+    model::{Catalog, ClientKind, NodeGroup},
     resources::ResourceType,
 };
 use serde_json::Value;
 
 use super::{
     conversation::{CDS, EDS, LDS, Talk, snapshot},
-    support::world::world,
+    support::world::{catalog, world},
 };
 
 /// What a group of a kind of clients is served.
@@ -196,4 +197,41 @@ fn item_57_localities_are_named_and_weighted_for_libraries() {
     assert_eq!(localities.len(), 1, "what takes no calls is not sent: {orders}");
     assert!(localities[0].get("locality").is_some(), "the unknown one too");
     assert_eq!(localities[0]["load_balancing_weight"], 1);
+}
+
+/// Two services may come from sources that know nothing of each other.
+#[test]
+fn item_85_a_name_that_two_services_have_leads_to_the_first() {
+    let service = |name: &str, hosts: &str| {
+        format!("services:\n  - name: {name}\n    {hosts}ports: [ {{ name: grpc, port: 80, protocol: grpc }} ]\n")
+    };
+    let mut world = World::default();
+    let update = |world: &mut World, texts: &[String]| {
+        let entries = texts.iter().flat_map(|text| {
+            let read = catalog(text);
+            read.iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>()
+        });
+        world.update(entries.fold(Catalog::default(), Catalog::with), Default::default());
+    };
+    let shared = "hosts: [ shared ]\n    ";
+    let (first, second) = (service("a", shared), service("b", shared));
+    let group = NodeGroup { kind: ClientKind::Grpc, ..NodeGroup::default() };
+    let leads_to = |compiled: &Compiled| -> Vec<String> {
+        let json = compiled.snapshot.to_json();
+        let named = |listener: &&Value| listener["name"].as_str().unwrap().starts_with("shared");
+        let listeners = json["listeners"].as_array().unwrap().iter().filter(named);
+        listeners.map(|l| l["api_listener"]["api_listener"]["stat_prefix"].as_str().unwrap().to_owned()).collect()
+    };
+    update(&mut world, &[first.clone(), second.clone()]);
+    let compiled = world.compile(&group);
+    assert_eq!(leads_to(&compiled), ["a:80", "a:80"], "without a port, and with it");
+    assert_eq!(compiled.problems.len(), 2, "{:?}", compiled.problems);
+    assert!(compiled.problems[0].to_string().contains("`shared` does not lead to b"), "{}", compiled.problems[0]);
+
+    update(&mut world, &[second]);
+    let compiled = world.compile(&group);
+    assert_eq!(leads_to(&compiled), ["b:80", "b:80"], "the next one has it when the first is gone");
+    assert!(compiled.problems.is_empty(), "{:?}", compiled.problems);
+    update(&mut world, &[]);
+    assert!(leads_to(&world.compile(&group)).is_empty());
 }
