@@ -213,7 +213,7 @@ async fn a_request_that_is_too_large_is_told_so() {
     let (_requests, mut responses) = scene.delta(ask("large", ResourceType::Cluster, &many)).await.unwrap();
     let refused = timeout(SOON, responses.message()).await.unwrap().unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    assert!(refused.message().contains("10000 bytes"), "{refused}");
+    assert!(refused.message().contains("10000"), "{refused}");
 
     // The same later on.
     let (requests, mut responses) = scene.delta(ask("grows", ResourceType::Cluster, &["a"])).await.unwrap();
@@ -305,14 +305,15 @@ async fn what_is_not_served_is_answered_in_grpcs_words() {
     assert_eq!(response.await.unwrap().status(), 415);
 
     // Bytes that are no request; a length that no message has; a message said to be compressed.
-    for (garbage, code) in [
-        (&b"\0\0\0\0\x04\xff\xff\xff\xff"[..], Code::InvalidArgument),
-        (&b"\0\xff\xff\xff\xff"[..], Code::ResourceExhausted),
-        (&b"\x01\0\0\0\x01\0"[..], Code::Internal),
+    for (garbage, codes) in [
+        (&b"\0\0\0\0\x04\xff\xff\xff\xff"[..], &[Code::InvalidArgument][..]),
+        (&b"\0\xff\xff\xff\xff"[..], &[Code::ResourceExhausted]),
+        (&b"\x01\0\0\0\x01\0"[..], &[Code::Internal, Code::Unimplemented]),
     ] {
         let (response, mut sending) = raw.grpc(DELTA).await;
         sending.send_data(Bytes::from_static(garbage), false).unwrap();
-        assert_eq!(status(response.await.unwrap()).await.0, code as u16, "{garbage:?}");
+        let (code, ..) = status(response.await.unwrap()).await;
+        assert!(codes.iter().any(|expected| *expected as u16 == code), "{garbage:?}: {code}");
     }
     until("their streams are over", || scene.metrics.streams.get() == 0).await;
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chancery::proto::envoy::{
     config::core::v3::Node,
@@ -11,9 +11,17 @@ use chancery::proto::envoy::{
         DeltaDiscoveryRequest, aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
     },
 };
+use chancery::{
+    publish::Publish,
+    xds::{Clients, Metrics, Server, Settings, Tls, TlsFiles},
+};
 use hyper_util::rt::TokioIo;
 use support::{chancery::ControlPlane, eventually, identity::Authority};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -117,4 +125,35 @@ async fn only_known_clients_are_served_and_certificates_are_renewed() {
         (server_certificate(&stream) != first).then_some(())
     })
     .await;
+}
+
+/// Within TLS too, a client that does not finish its handshake, or finishes it and says nothing, is let go.
+#[tokio::test]
+async fn a_handshake_has_its_time() {
+    let authority = Authority::new();
+    let (cert, key) = authority.issue("localhost");
+    let tls = Tls::new(TlsFiles { cert: &cert, key: &key, client_ca: None }).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let metrics = Metrics::default();
+    let server = Server {
+        settings: Settings { handshake: Duration::from_millis(200), ..Settings::default() },
+        publish: Arc::new(Publish::default()),
+        clients: Arc::new(Clients::default()),
+        metrics: metrics.clone(),
+        tls: Some(tls),
+    };
+    tokio::spawn(server.serve(listener, Default::default()));
+
+    let mut begins = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    // The first bytes of a handshake.
+    begins.write_all(&[22, 3, 1]).await.unwrap();
+    let mut said = Vec::new();
+    let closed = timeout(Duration::from_secs(10), begins.read_to_end(&mut said)).await.expect("it is closed in time");
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+
+    let mut silent = connect(port, &authority, None).await.unwrap();
+    let _ = timeout(Duration::from_secs(10), silent.read_to_end(&mut said)).await.expect("it is closed in time");
+    eventually("both are counted", async || (metrics.unfinished_handshakes.get() == 2).then_some(())).await;
+    eventually("nothing is left", async || (metrics.connections.get() == 0).then_some(())).await;
 }
