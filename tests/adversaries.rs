@@ -253,7 +253,11 @@ async fn it_stops_in_time_though_a_client_holds_on() {
     let port = plane.xds_port;
     let (_requests, mut responses) = open(port, "honest").await;
     let _held = deaf(port, "deaf").await;
-    eventually("both are served", async || (plane.metric("chancery_xds_streams ").await == 2).then_some(())).await;
+    eventually("both are sent everything", async || {
+        let sent = plane.metric("chancery_xds_resources_total{type=\"clusters\"}").await;
+        (sent >= 2 * SERVICES as u64).then_some(())
+    })
+    .await;
     let asked = Instant::now();
     plane.process().signal("TERM");
     let ended = loop {

@@ -440,3 +440,15 @@ async fn the_server_ends_in_time_even_if_clients_do_not() {
     let address = scene.address.trim_start_matches("http://");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }
+
+/// A balancer's probe, a port scanner: connected, and silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_not_begun_does_not_hold_up_the_end() {
+    let minute = Duration::from_secs(60);
+    let scene = Scene::ready_with(Settings { drain: minute, handshake: minute, ..Settings::default() }).await;
+    let _silent = TcpStream::connect(scene.address.trim_start_matches("http://")).await.unwrap();
+    let _idle = Raw::connect(&scene.address).await;
+    until("both are connected", || scene.metrics.connections.get() == 2).await;
+    scene.shutdown.cancel();
+    timeout(SOON, scene.server).await.expect("the server ends").unwrap();
+}

@@ -8,8 +8,7 @@
 //! A connection owns its end. A GOAWAY alone moves nobody, because a client's long stream keeps its connection open;
 //! a stream that ends alone comes back on the same connection, to the same replica. So the client is first told to
 //! open nothing more here, then each stream is ended between two messages, and what it opens next goes through the
-//! balancer. Ages differ by chance, as do the moments at which connections go when the server ends, so that a fleet
-//! never moves at once.
+//! balancer. Ages differ by chance, so that connections that began together do not move together.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -26,8 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_rustls::server::TlsStream;
 use tonic::codegen::Service as _;
@@ -46,8 +44,6 @@ pub(super) struct Connections {
     pub methods: Router,
     pub tls: Option<Tls>,
     pub metrics: Metrics,
-    /// Over how long connections go once the server ends; absent until it does.
-    pub drain: watch::Receiver<Option<Duration>>,
 }
 
 /// What HTTP/2 clients begin with: 24 bytes.
@@ -62,21 +58,16 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 impl Connections {
     /// Serves one connection until either side ends it.
-    pub async fn serve(self, stream: TcpStream) {
-        let Self { settings, methods, tls, metrics, mut drain } = self;
+    pub async fn serve(self, stream: TcpStream, link: Arc<Link>) {
+        let Self { settings, methods, tls, metrics } = self;
         let _open = Open::count(&metrics);
         // Responses are small and wanted at once.
         let _ = stream.set_nodelay(true);
-        let link = Arc::new(Link::default());
         let io = match tls {
             None => Io::Plain(stream),
-            Some(tls) => match timeout(settings.handshake, tls.acceptor().accept(stream)).await {
-                Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
-                Ok(Err(error)) => return tracing::warn!(%error, "TLS: a client was refused, or gave up"),
-                Err(_) => {
-                    metrics.unfinished_handshakes.inc();
-                    return tracing::warn!("TLS: a handshake took longer than {:?}", settings.handshake);
-                }
+            Some(tls) => match greet(stream, &tls, &settings, &metrics, &link).await {
+                Some(stream) => Io::Tls(Box::new(stream)),
+                None => return,
             },
         };
         let io = Greeting { io, unread: PREFACE, link: link.clone() };
@@ -87,17 +78,15 @@ impl Connections {
             methods.clone().call(request)
         });
         let mut connection = pin!(http2(&settings).serve_connection(TokioIo::new(io), answer));
-        let mut age = pin!(sleep(around(settings.stream_age)));
-        let mut handshake = pin!(sleep(settings.handshake));
-        let mut turn_to_go = pin!(turn_to_go(&mut drain));
-        let (mut unchecked, mut staying) = (true, true);
+        let begun = Instant::now();
+        let ends_at = begun + around(settings.stream_age);
+        let mut alarm = pin!(sleep_until(ends_at.min(begun + settings.handshake)));
+        let mut staying = true;
         loop {
-            let (unchecked_yet, may_stay) = (unchecked, staying);
+            let may_stay = staying;
             let seldom = pin!(async {
                 tokio::select! {
-                    () = &mut handshake, if unchecked_yet => Happening::HandshakeIsDue,
-                    () = &mut age, if may_stay => Happening::Farewell(Farewell::Old),
-                    () = &mut turn_to_go, if may_stay => Happening::Farewell(Farewell::Shutdown),
+                    () = &mut alarm, if may_stay => Happening::Alarm,
                     wish = link.wished() => Happening::Wish(wish),
                 }
             });
@@ -112,22 +101,25 @@ impl Connections {
                 happened = Seldom::new(seldom) => happened,
             };
             match happened {
-                Happening::HandshakeIsDue => {
-                    unchecked = false;
-                    if !link.greeted() {
-                        metrics.unfinished_handshakes.inc();
-                        return tracing::debug!("a client did not begin HTTP/2 within {:?}", settings.handshake);
-                    }
+                Happening::Alarm if !link.greeted() => {
+                    metrics.unfinished_handshakes.inc();
+                    return tracing::debug!("a client did not begin HTTP/2 within {:?}", settings.handshake);
                 }
-                Happening::Farewell(farewell) => {
+                Happening::Alarm if Instant::now() < ends_at => alarm.as_mut().reset(ends_at),
+                Happening::Alarm => {
                     staying = false;
-                    if farewell == Farewell::Old {
-                        metrics.moved.inc();
-                    }
+                    metrics.moved.inc();
                     connection.as_mut().graceful_shutdown();
-                    link.say(farewell);
+                    link.say(Farewell::Old);
                 }
                 Happening::Wish(Wish::Leave) => connection.as_mut().graceful_shutdown(),
+                // Who has not begun has nothing to lose.
+                Happening::Wish(Wish::End) if !link.greeted() => return,
+                Happening::Wish(Wish::End) => {
+                    staying = false;
+                    connection.as_mut().graceful_shutdown();
+                    link.say(Farewell::Shutdown);
+                }
                 Happening::Wish(Wish::Cut) => return,
             }
         }
@@ -136,12 +128,33 @@ impl Connections {
 
 /// What happens to a connection besides what is on it.
 enum Happening {
-    /// The client has had its time to begin HTTP/2.
-    HandshakeIsDue,
-    /// It has to go.
-    Farewell(Farewell),
-    /// A stream wants something of it.
+    /// The client has had its time to begin HTTP/2, or the connection has reached its age.
+    Alarm,
+    /// A stream, or the server, wants something of it.
     Wish(Wish),
+}
+
+/// The handshake of TLS. Absent = there is nobody to serve.
+async fn greet(
+    stream: TcpStream,
+    tls: &Tls,
+    settings: &Settings,
+    metrics: &Metrics,
+    link: &Link,
+) -> Option<TlsStream<TcpStream>> {
+    let accepted = tokio::select! {
+        accepted = timeout(settings.handshake, tls.acceptor().accept(stream)) => accepted,
+        _ = link.wished() => return None,
+    };
+    match accepted {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => tracing::warn!(%error, "TLS: a client was refused, or gave up"),
+        Err(_) => {
+            metrics.unfinished_handshakes.inc();
+            tracing::warn!("TLS: a handshake took longer than {:?}", settings.handshake);
+        }
+    }
+    None
 }
 
 fn http2(settings: &Settings) -> http2::Builder<TokioExecutor> {
@@ -155,15 +168,6 @@ fn http2(settings: &Settings) -> http2::Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .auto_date_header(false);
     builder
-}
-
-/// Returns when the server ends and it is this connection's turn.
-async fn turn_to_go(drain: &mut watch::Receiver<Option<Duration>>) {
-    let over = match drain.wait_for(Option::is_some).await {
-        Ok(over) => over.unwrap_or_default(),
-        Err(_) => Duration::ZERO,
-    };
-    sleep(over.mul_f64(random())).await;
 }
 
 /// A life span within a fifth of the one given, so that connections that began together do not end together.
@@ -272,8 +276,6 @@ impl AsyncWrite for Greeting {
 mod tests {
     use std::collections::BTreeSet;
 
-    use tokio::time::Instant;
-
     use super::*;
 
     #[test]
@@ -281,26 +283,5 @@ mod tests {
         let ages: BTreeSet<Duration> = (0..1000).map(|_| around(Duration::from_secs(100))).collect();
         assert!(ages.first() >= Some(&Duration::from_secs(80)) && ages.last() <= Some(&Duration::from_secs(120)));
         assert!(ages.len() > 300, "{} different ages of 1000", ages.len());
-    }
-
-    /// Time is simulated: what is measured is what was decided.
-    #[tokio::test(start_paused = true)]
-    async fn connections_go_one_after_the_other() {
-        let (drain, draining) = watch::channel(None);
-        let mut connections = tokio::task::JoinSet::new();
-        for _ in 0..1000 {
-            let mut draining = draining.clone();
-            connections.spawn(async move {
-                turn_to_go(&mut draining).await;
-                Instant::now()
-            });
-        }
-        let begin = Instant::now();
-        drain.send_replace(Some(Duration::from_secs(5)));
-        let mut in_each_second = [0; 6];
-        while let Some(gone) = connections.join_next().await {
-            in_each_second[(gone.expect("it does not panic") - begin).as_secs() as usize] += 1;
-        }
-        assert!(in_each_second[..5].iter().all(|gone| (100..300).contains(gone)), "{in_each_second:?}");
     }
 }

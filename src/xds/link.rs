@@ -1,8 +1,9 @@
-//! What a connection and the streams on it tell each other.
+//! What a connection, the streams on it and the server tell each other.
 //!
 //! The connection says once that it goes, and every stream on it ends between two messages. A stream says when its
-//! client should be elsewhere, or when nothing but the end of the connection helps. Both directions are state, not
-//! messages: who looks later sees the same.
+//! client should be elsewhere, or when nothing but the end of the connection helps; the server says when it ends. Both
+//! directions are state, not messages: who looks later sees the same. A connection waits for this alone, and shares it
+//! with nobody else's connection, because it looks whenever anything is sent.
 
 use std::sync::{
     OnceLock,
@@ -12,7 +13,7 @@ use std::sync::{
 use tokio::sync::Notify;
 use tonic::Status;
 
-/// Shared by a connection and its streams.
+/// Shared by a connection, its streams, and the server.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     farewell: OnceLock<Farewell>,
@@ -31,13 +32,15 @@ pub(super) enum Farewell {
     Shutdown,
 }
 
-/// What a stream wants of its connection.
+/// What is wanted of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// The client should open its next stream on another connection: another replica may have room.
+    /// By a stream: the client should open its next stream on another connection, since another replica may have room.
     Leave = 1,
-    /// What was sent is not read, and nothing behind it can be.
-    Cut = 2,
+    /// By the server: it ends.
+    End = 2,
+    /// By a stream: what was sent is not read, and nothing behind it can be.
+    Cut = 3,
 }
 
 impl Link {
@@ -60,16 +63,21 @@ impl Link {
         }
     }
 
-    /// For a stream. A stronger wish replaces a weaker one.
+    /// A stronger wish replaces a weaker one.
     pub fn wish(&self, wish: Wish) {
         self.wish.fetch_max(wish as u8, Ordering::Relaxed);
         self.wished.notify_one();
     }
 
-    /// For the connection: returns when a stream wished for something since it was last asked.
+    /// For the connection: returns when somebody wished for something since it was last asked, with the strongest wish
+    /// so far.
     pub async fn wished(&self) -> Wish {
         self.wished.notified().await;
-        if self.wish.load(Ordering::Relaxed) == Wish::Cut as u8 { Wish::Cut } else { Wish::Leave }
+        match self.wish.load(Ordering::Relaxed) {
+            wish if wish == Wish::Cut as u8 => Wish::Cut,
+            wish if wish == Wish::End as u8 => Wish::End,
+            _ => Wish::Leave,
+        }
     }
 
     /// The client has sent the words that begin HTTP/2.
