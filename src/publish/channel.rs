@@ -7,15 +7,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
-use futures_util::task::AtomicWaker;
-
+use super::bell::{Bell, Ear};
 use crate::{
     model::ResourceName,
     resources::{Change, Snapshot},
@@ -44,18 +40,11 @@ struct Places {
     free: Vec<usize>,
 }
 
-/// Rung when there is something to look at.
-#[derive(Debug, Default)]
-struct Bell {
-    rung: AtomicBool,
-    waker: AtomicWaker,
-}
-
 /// A stream's ear at its group's channel.
 #[derive(Debug)]
 pub struct SnapshotWatch {
     channel: Arc<Channel>,
-    bell: Arc<Bell>,
+    ear: Ear,
     place: Place,
 }
 
@@ -101,7 +90,7 @@ impl Channel {
     pub fn listen(self: &Arc<Self>) -> SnapshotWatch {
         let bell = Arc::new(Bell::default());
         let place = Place::Everything(lock(&self.listeners).to_everything.take(bell.clone()));
-        SnapshotWatch { channel: self.clone(), bell, place }
+        SnapshotWatch { channel: self.clone(), ear: Ear::new(bell), place }
     }
 }
 
@@ -165,14 +154,6 @@ impl Places {
     }
 }
 
-impl Bell {
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            self.waker.wake();
-        }
-    }
-}
-
 impl SnapshotWatch {
     /// The latest snapshot; absent until the group was first compiled.
     pub fn latest(&self) -> Option<Arc<Snapshot>> {
@@ -180,13 +161,8 @@ impl SnapshotWatch {
     }
 
     /// Ready when there may be something new since this was last ready.
-    pub fn poll_changed(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.bell.rung.swap(false, Ordering::AcqRel) {
-            return Poll::Ready(());
-        }
-        self.bell.waker.register(context.waker());
-        // It may have rung in between.
-        if self.bell.rung.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
+    pub fn poll_changed(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.ear.poll(context)
     }
 
     /// From now on wakes for changes of these names alone; absent = for every change. Look at the latest afterwards:
@@ -203,9 +179,9 @@ impl SnapshotWatch {
         let mut listeners = lock(&self.channel.listeners);
         listeners.leave(&self.place);
         self.place = match names {
-            None => Place::Everything(listeners.to_everything.take(self.bell.clone())),
+            None => Place::Everything(listeners.to_everything.take(self.ear.bell().clone())),
             Some(names) => {
-                let place = listeners.to_some.take(self.bell.clone());
+                let place = listeners.to_some.take(self.ear.bell().clone());
                 for name in &names {
                     listeners.by_name.entry(name.clone()).or_default().push(place);
                 }
@@ -245,20 +221,20 @@ mod tests {
         Arc::new(Snapshot::new(sets))
     }
 
-    fn is_woken(watch: &SnapshotWatch) -> bool {
-        watch.poll_changed(&mut Context::from_waker(Waker::noop())).is_ready()
+    fn is_woken(watch: &mut SnapshotWatch) -> bool {
+        watch.poll_changed(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn who_names_what_it_wants_is_woken_for_that_alone() {
         let channel = Arc::new(Channel::default());
-        let everything = channel.listen();
+        let mut everything = channel.listen();
         let [mut a, mut b] = [channel.listen(), channel.listen()];
         a.listen_to(Some(vec![ResourceName::new("a")]));
         b.listen_to(Some(vec![ResourceName::new("b"), ResourceName::new("new")]));
-        let woken = |snapshot| {
+        let mut woken = |snapshot| {
             channel.publish(snapshot);
-            [is_woken(&everything), is_woken(&a), is_woken(&b)]
+            [is_woken(&mut everything), is_woken(&mut a), is_woken(&mut b)]
         };
         assert_eq!(woken(snapshot(&[("a", "1"), ("b", "1")])), [true, true, true], "the first concerns everybody");
         assert_eq!(woken(snapshot(&[("a", "2"), ("b", "1")])), [true, true, false]);
@@ -275,10 +251,10 @@ mod tests {
         watch.listen_to(Some(vec![ResourceName::new("a")]));
         watch.listen_to(Some(vec![ResourceName::new("b")]));
         channel.publish(snapshot(&[("a", "2")]));
-        assert!(!is_woken(&watch));
+        assert!(!is_woken(&mut watch));
         watch.listen_to(None);
         channel.publish(snapshot(&[("a", "3")]));
-        assert!(is_woken(&watch));
+        assert!(is_woken(&mut watch));
         watch.listen_to(Some(vec![ResourceName::new("a")]));
         drop(watch);
         let listeners = lock(&channel.listeners);

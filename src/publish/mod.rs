@@ -7,6 +7,7 @@
 //! The map is touched when a stream begins and when a group changes; it is never the source of truth (the control
 //! loop is), and no guard of it is held across an await.
 
+mod bell;
 mod channel;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::{
     resources::Snapshot,
 };
 
+pub use bell::{Bell, Ear};
 use channel::Channel;
 pub use channel::SnapshotWatch;
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use crate::{
@@ -17,12 +17,21 @@ use crate::{
 pub(super) type Exceptions = Arc<BTreeMap<ResourceName, Option<Version>>>;
 
 /// What was sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     /// Holds for every name subscribed to, but for those below.
     pub base: Arc<ResourceSet>,
     /// What is held of these; absent = nothing.
     pub except: Exceptions,
+}
+
+/// Nothing, as every stream begins: one value for all of them.
+static NOTHING: LazyLock<Held> = LazyLock::new(|| Held { base: Arc::default(), except: Exceptions::default() });
+
+impl Default for Held {
+    fn default() -> Self {
+        NOTHING.clone()
+    }
 }
 
 impl Held {
@@ -72,7 +81,7 @@ impl Held {
         // No content has this version.
         let unknown = unsure.into_iter().map(|name| (name, Some(Version::default())));
         let except = Arc::new(unknown.chain(names.iter().filter_map(held)).collect());
-        *self = Self { base: Arc::default(), except };
+        *self = Self { base: NOTHING.base.clone(), except };
     }
 
     /// Remembers what was sent of a name, while the base stays.
@@ -89,7 +98,9 @@ impl Held {
         let kept: Vec<(ResourceName, Option<Version>)> =
             kept.into_iter().map(|name| (name.clone(), self.version(name.as_str()))).collect();
         self.base = base.clone();
-        self.except = Exceptions::default();
+        if !self.except.is_empty() {
+            self.except = NOTHING.except.clone();
+        }
         for (name, version) in kept {
             self.set(name, version);
         }

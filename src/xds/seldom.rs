@@ -6,47 +6,27 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
-use futures_util::task::AtomicWaker;
+use crate::publish::{Bell, Ear};
 
 /// See above. Once it was ready it must not be asked again.
 #[derive(Debug)]
 pub(super) struct Seldom<F> {
     future: F,
-    call: Arc<Call>,
+    /// Hears when the future has something to say.
+    ear: Ear,
     waker: Waker,
-}
-
-/// Set when the future has something to say.
-#[derive(Debug)]
-struct Call {
-    was_made: AtomicBool,
-    task: AtomicWaker,
-}
-
-impl Wake for Call {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.was_made.store(true, Ordering::Release);
-        self.task.wake();
-    }
 }
 
 impl<F: Future + Unpin> Seldom<F> {
     pub fn new(future: F) -> Self {
+        let bell = Arc::new(Bell::default());
         // It has to be asked once, or it does not know whom to wake.
-        let call = Arc::new(Call { was_made: AtomicBool::new(true), task: AtomicWaker::new() });
-        let waker = call.clone().into();
-        Self { future, call, waker }
+        bell.ring();
+        Self { future, waker: bell.clone().into(), ear: Ear::new(bell) }
     }
 }
 
@@ -54,12 +34,10 @@ impl<F: Future + Unpin> Future for Seldom<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { future, call, waker } = self.get_mut();
-        call.task.register(context.waker());
-        if call.was_made.swap(false, Ordering::AcqRel) {
-            Pin::new(future).poll(&mut Context::from_waker(waker))
-        } else {
-            Poll::Pending
+        let Self { future, ear, waker } = self.get_mut();
+        match ear.poll(context) {
+            Poll::Ready(()) => Pin::new(future).poll(&mut Context::from_waker(waker)),
+            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -80,6 +80,13 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// Whether it leaves the subscription as it is, found without looking at that.
+    fn changes_nothing(&self) -> bool {
+        matches!(self, Self::Delta { subscribe, unsubscribe, .. } if subscribe.is_empty() && unsubscribe.is_empty())
+    }
+}
+
 impl Default for Ask {
     fn default() -> Self {
         Self::Sotw { names: Vec::new(), version: String::new() }
@@ -266,6 +273,9 @@ impl Session {
 
     /// Takes the snapshot the client should come to hold.
     pub fn set_target(&mut self, target: Arc<Snapshot>) {
+        if self.target.as_ref().is_some_and(|present| Arc::ptr_eq(present, &target)) {
+            return;
+        }
         for resource_type in ResourceType::ALL {
             self.learn(resource_type, &target);
         }
@@ -277,6 +287,10 @@ impl Session {
         let Request { nonce, error, ask } = request;
         let first = !self.types[resource_type].asked;
         let verdict = self.settle(resource_type, &nonce, error);
+        if !first && ask.changes_nothing() {
+            // A mere answer, as nearly all requests are.
+            return verdict;
+        }
         let state = &mut self.types[resource_type];
         state.asked = true;
         let had_wildcard = state.subscription.is_wildcard();

@@ -3,15 +3,21 @@
 //! The rules are those of the xDS protocol, "How the client specifies what resources to return": an empty first
 //! request means everything, for clusters and listeners only, and only as long as no name was ever given.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{model::ResourceName, resources::ResourceType};
 
 /// Names, shared by the streams that subscribe to the same ones.
 pub type Names = Arc<BTreeSet<ResourceName>>;
 
+/// No names, as every stream begins: one value for all of them.
+static NO_NAMES: LazyLock<Names> = LazyLock::new(Names::default);
+
 /// A subscription.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     wildcard: bool,
     /// Whether a name, `*` included, was ever given: from then on an empty list means nothing.
@@ -31,6 +37,12 @@ pub struct Changed {
 }
 
 const WILDCARD: &str = "*";
+
+impl Default for Subscription {
+    fn default() -> Self {
+        Self { wildcard: false, named_ever: false, names: NO_NAMES.clone() }
+    }
+}
 
 impl Subscription {
     /// Whether everything is subscribed to.
