@@ -6,11 +6,15 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use chancery::{
-    discovery::{Slice, SourceHandle, file::FileSource, supervise},
+    discovery::{
+        Slice, SourceHandle,
+        file::{FileSource, Files},
+        supervise,
+    },
     files::{self, Listing, Watching},
 };
 use tempfile::TempDir;
@@ -360,4 +364,44 @@ async fn a_service_can_move_from_one_file_to_another() {
     });
     assert_eq!(moved.await.services.len(), 1);
     task.abort();
+}
+
+/// A folder of one file per service, under churn: a file that did not change is neither read nor parsed again.
+#[tokio::test]
+async fn of_a_folder_only_the_files_that_changed_are_read_and_parsed() {
+    const FILES: usize = 300;
+    let text = |number: usize, host: usize| {
+        format!(
+            "services: [ {{ name: s{number}, ports: [ {{ name: http, port: 80, protocol: http }} ], \
+             endpoints: [ {{ address: 10.0.{}.{} }} ] }} ]",
+            host / 250,
+            host % 250 + 1
+        )
+    };
+    let path = |folder: &Path, number: usize| folder.join(format!("s{number}.yaml"));
+    let mut room = Room::new("", |folder| {
+        (0..FILES).for_each(|number| fs::write(path(folder, number), text(number, 0)).expect("written"));
+    });
+    let mut files = Files::default();
+    files.update(&room.listing(), SystemTime::now());
+    assert_eq!((files.files_read(), files.slice().services.len()), (FILES as u64, FILES));
+
+    // A file just written is read once more at the next look, since its times may hide a change: that settles first.
+    let mut reads = room.watching.reads();
+    for turn in 1..=50 {
+        let number = turn * 7 % FILES;
+        fs::write(path(room.folder.path(), number), text(number, turn)).expect("written");
+        let wanted = text(number, turn);
+        let listing =
+            room.until("the changed file", |listing| listing.files.values().any(|file| *file.text == *wanted)).await;
+        let before = files.slice().clone();
+        files.update(&listing, SystemTime::now());
+        assert_eq!(files.files_read(), (FILES + turn) as u64, "one file is parsed for one that changed");
+        let same = |(name, entry): (_, &chancery::model::CatalogEntry)| {
+            Arc::ptr_eq(&entry.endpoints, &files.slice().services[name].endpoints)
+        };
+        assert_eq!(before.services.iter().filter(|(name, entry)| !same((*name, *entry))).count(), 1);
+    }
+    reads = room.watching.reads() - reads;
+    assert!(reads < 2 * FILES as u64, "{reads} reads for 50 changes among {FILES} files");
 }

@@ -3,7 +3,10 @@
 //! Where both have a name, discovery's service counts, whole, and the document's is reported. An update costs what
 //! differs, and nothing where no document defines a service.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     diagnostic::Diagnostic,
@@ -16,6 +19,7 @@ use crate::{
 pub(super) struct Entries {
     discovered: Catalog,
     merged: Catalog,
+    policies: Arc<PolicySet>,
     defined: BTreeMap<ServiceName, CatalogEntry>,
     /// Services of documents whose name discovery has, with the one that counts.
     shadowed: BTreeMap<ServiceName, ServiceName>,
@@ -23,8 +27,8 @@ pub(super) struct Entries {
 
 impl Entries {
     /// Takes the latest of both. What did not change is kept.
-    pub fn merge(&mut self, discovered: Catalog, policies: &PolicySet) -> Catalog {
-        let defined = policies.services();
+    pub fn merge(&mut self, discovered: Catalog, policies: &Arc<PolicySet>) -> Catalog {
+        let defined = (!Arc::ptr_eq(&self.policies, policies)).then(|| policies.services());
         let changed: Vec<ServiceName> = discovered.changed_since(&self.discovered).into_iter().cloned().collect();
         let mut catalog = std::mem::take(&mut self.merged);
         for name in &changed {
@@ -33,10 +37,15 @@ impl Entries {
                 None => catalog.without(name),
             };
         }
-        for name in self.stale(&changed, &discovered, &defined) {
+        let stale = self.stale(&changed, &discovered, defined.as_ref());
+        if let Some(defined) = defined {
+            self.defined = defined;
+            self.policies = policies.clone();
+        }
+        for name in stale {
             self.shadowed.remove(&name);
             let shadow = discovered.find(name.as_str()).map(|entry| entry.service.name.clone());
-            catalog = match (defined.get(&name), shadow) {
+            catalog = match (self.defined.get(&name), shadow) {
                 (Some(entry), None) => catalog.with(entry.clone()),
                 (None, None) => catalog.without(&name),
                 (defined, Some(shadow)) => {
@@ -50,31 +59,37 @@ impl Entries {
             };
         }
         self.discovered = discovered;
-        self.defined = defined;
         self.merged = catalog.clone();
         catalog
     }
 
     /// The services of documents that may be another than they were, or that discovery may have taken or given up.
+    /// `defined` is absent where documents say what they said.
     fn stale(
         &self,
         changed: &[ServiceName],
         discovered: &Catalog,
-        defined: &BTreeMap<ServiceName, CatalogEntry>,
-    ) -> Vec<ServiceName> {
-        if defined.is_empty() && self.defined.is_empty() {
-            return Vec::new();
+        defined: Option<&BTreeMap<ServiceName, CatalogEntry>>,
+    ) -> BTreeSet<ServiceName> {
+        let before = &self.defined;
+        let after = defined.unwrap_or(before);
+        if after.is_empty() && before.is_empty() {
+            return BTreeSet::new();
         }
-        let entries = |catalog: &Catalog| -> Vec<Arc<str>> {
+        let hosts = |catalog: &Catalog| -> Vec<Arc<str>> {
             let entries = changed.iter().filter_map(|name| catalog.get(name.as_str()));
             entries.flat_map(|entry| lower_names(&entry.service)).collect()
         };
-        let touched: std::collections::BTreeSet<_> =
-            entries(&self.discovered).into_iter().chain(entries(discovered)).collect();
-        let names = defined.keys().chain(self.defined.keys().filter(|name| !defined.contains_key(*name)));
-        let is_stale =
-            |name: &&ServiceName| touched.contains(name.as_str()) || defined.get(*name) != self.defined.get(*name);
-        names.filter(is_stale).cloned().collect()
+        let touched = hosts(&self.discovered).into_iter().chain(hosts(discovered));
+        let key =
+            |host: Arc<str>| Some(after.get_key_value(&*host).or_else(|| before.get_key_value(&*host))?.0.clone());
+        let touched = touched.filter_map(key);
+        let differing = defined.into_iter().flat_map(|defined| {
+            let gone = before.keys().filter(|name| !defined.contains_key(*name));
+            let other = defined.iter().filter(|(name, entry)| before.get(*name) != Some(entry)).map(|(name, _)| name);
+            gone.chain(other)
+        });
+        touched.chain(differing.cloned()).collect()
     }
 
     /// Services of documents that are not there, since discovery has their name.

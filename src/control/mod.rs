@@ -22,6 +22,7 @@ mod status;
 mod world;
 
 use std::{
+    collections::HashSet,
     future::Future,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -44,7 +45,7 @@ use crate::{
     catalog::{Admitted, Guard, GuardSettings, Lost, Merge},
     diagnostic::{Diagnostic, Level},
     discovery::{Slice, SourceHandle},
-    files::Watching,
+    files::{Listing, Watching},
     model::ServiceName,
     policy::Library,
     publish::Publish,
@@ -104,6 +105,8 @@ struct State {
     world: World,
     rounds: u64,
     reported: Vec<Diagnostic>,
+    /// The policy files as they were read last.
+    read: Option<Arc<Listing>>,
 }
 
 impl Control {
@@ -130,6 +133,7 @@ impl Control {
             world: World::default(),
             rounds: 0,
             reported: Vec::new(),
+            read: None,
         };
         Self { parts, state }
     }
@@ -272,6 +276,10 @@ impl Control {
 
     fn read_policies(&mut self) {
         let listing = self.parts.policy_files.listing.borrow_and_update().clone();
+        if self.state.read.as_ref().is_some_and(|read| Arc::ptr_eq(read, &listing)) {
+            return;
+        }
+        self.state.read = Some(listing.clone());
         let remembered = self.state.remembered_policies.as_mut();
         let unseen: Vec<_> = remembered.map_or(Vec::new(), |LastPolicies { files, .. }| {
             // A file that was seen since is the watcher's to remember.
@@ -466,16 +474,20 @@ fn source_statuses(
 
 /// Logs what is new, and what is over. A problem that only moved, since a line was added above it, is neither.
 fn report(reported: &mut Vec<Diagnostic>, problems: &[Diagnostic]) {
-    let same = |a: &Diagnostic, b: &Diagnostic| {
-        (a.id, a.file(), &a.field, &a.message) == (b.id, b.file(), &b.field, &b.message)
-    };
-    for problem in problems.iter().filter(|problem| !reported.iter().any(|known| same(known, problem))) {
+    if reported == problems {
+        return;
+    }
+    let key =
+        |problem: &Diagnostic| (problem.id, problem.file().to_owned(), problem.field.clone(), problem.message.clone());
+    let keys = |problems: &[Diagnostic]| problems.iter().map(key).collect::<HashSet<_>>();
+    let (before, now) = (keys(reported), keys(problems));
+    for problem in problems.iter().filter(|problem| !before.contains(&key(problem))) {
         match problem.level {
             Level::Error => tracing::error!("{problem}"),
             Level::Warning => tracing::warn!("{problem}"),
         }
     }
-    for solved in reported.iter().filter(|known| !problems.iter().any(|problem| same(known, problem))) {
+    for solved in reported.iter().filter(|known| !now.contains(&key(known))) {
         tracing::info!(file = solved.file(), id = solved.id, "solved: {}", solved.message);
     }
     *reported = problems.to_vec();

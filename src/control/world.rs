@@ -36,6 +36,8 @@ pub struct World {
     catalog: Catalog,
     entries: Entries,
     policies: Arc<PolicySet>,
+    /// The two ends of what a client can see: only what is meant for all, and everything that is meant for some.
+    ends: [ClientView; 2],
     mesh: Arc<MeshSettings>,
     grouping: Arc<Grouping>,
     views: BTreeMap<ClientView, View>,
@@ -58,20 +60,25 @@ impl World {
     pub fn update(&mut self, discovered: Catalog, policies: Arc<PolicySet>) {
         let catalog = self.entries.merge(discovered, &policies);
         let redefined = redefined_services(&self.catalog, &catalog);
-        let touched = policies.touched_since(&self.policies);
-        let mesh = policies.mesh();
-        let listeners_may_differ = *self.mesh != mesh;
-        if listeners_may_differ {
-            self.mesh = Arc::new(mesh);
-        }
         let before = std::mem::replace(&mut self.catalog, catalog);
-        self.policies = policies;
-
         let mut stale: BTreeSet<ServiceName> = redefined.iter().cloned().collect();
-        if !touched.is_nothing() {
-            let others = self.catalog.iter().filter(|(name, _)| !stale.contains(*name));
-            let services: Vec<_> = others.filter(|(_, entry)| touched.can_touch(&entry.service)).collect();
-            stale.extend(services.into_iter().map(|(name, _)| name.clone()));
+        let new_policies = !Arc::ptr_eq(&self.policies, &policies);
+        let mut listeners_may_differ = false;
+        if new_policies {
+            let touched = policies.touched_since(&self.policies);
+            let mesh = policies.mesh();
+            listeners_may_differ = *self.mesh != mesh;
+            if listeners_may_differ {
+                self.mesh = Arc::new(mesh);
+            }
+            self.ends[1].selectors = policies.selectors();
+            self.ends[1].labels = policies.label_selectors();
+            self.policies = policies;
+            if !touched.is_nothing() {
+                let others = self.catalog.iter().filter(|(name, _)| !stale.contains(*name));
+                let services: Vec<_> = others.filter(|(_, entry)| touched.can_touch(&entry.service)).collect();
+                stale.extend(services.into_iter().map(|(name, _)| name.clone()));
+            }
         }
         let names = names_of(&stale, &before, &self.catalog);
         for (client, view) in &mut self.views {
@@ -79,7 +86,9 @@ impl World {
             self.services_resolved += view.refresh(client, &self.policies, &self.catalog, &stale);
         }
         self.services_resolved += self.by_namespace.refresh(&self.policies, &self.catalog, &stale, &names);
-        self.regroup(&redefined, listeners_may_differ);
+        if new_policies || !redefined.is_empty() {
+            self.regroup(&redefined, listeners_may_differ);
+        }
     }
 
     /// All services.
@@ -124,7 +133,7 @@ impl World {
     pub fn problems(&mut self) -> Vec<Diagnostic> {
         let mut problems: BTreeSet<Diagnostic> = self.by_namespace.problems().cloned().collect();
         problems.extend(self.entries.problems(&self.policies));
-        for client in self.views_for_problems() {
+        for client in self.ends.clone() {
             problems.extend(self.view(&client).problems.values().flatten().cloned());
         }
         problems.extend(self.patches_in_vain());
@@ -133,8 +142,11 @@ impl World {
 
     /// Patches that change nothing for anybody.
     fn patches_in_vain(&mut self) -> Vec<Diagnostic> {
+        if !self.policies.has_patches() {
+            return Vec::new();
+        }
         let mut tried = Vec::new();
-        for client in self.views_for_problems() {
+        for client in self.ends.clone() {
             let policies = self.view(&client).policies.clone();
             let input = Input {
                 catalog: self.catalog.clone(),
@@ -152,27 +164,15 @@ impl World {
     /// What is right and probably not meant, where `expires` is held against this day. Nothing is silenced yet.
     pub fn lints(&self, today: policy::Date) -> Vec<Diagnostic> {
         let mut found = lint::of_documents(&self.policies, today);
-        found.extend(lint::of_services(&self.policies, &self.catalog, &self.views_for_problems()));
+        found.extend(lint::of_services(&self.policies, &self.catalog, &self.ends));
         found
     }
 
     /// Forgets what was kept for other groups.
     pub fn retain(&mut self, groups: &[NodeGroup]) {
         self.compiler.retain(groups);
-        let kept = self.views_for_problems();
-        self.views.retain(|client, _| kept.contains(client) || groups.iter().any(|group| group.view == *client));
-    }
-
-    /// The two ends of what a client can see: only what is meant for all, and everything that is meant for some.
-    fn views_for_problems(&self) -> [ClientView; 2] {
-        [
-            ClientView::default(),
-            ClientView {
-                selectors: self.policies.selectors(),
-                namespace: None,
-                labels: self.policies.label_selectors(),
-            },
-        ]
+        let ends = &self.ends;
+        self.views.retain(|client, _| ends.contains(client) || groups.iter().any(|group| group.view == *client));
     }
 
     /// What was done so far.

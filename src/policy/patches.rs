@@ -113,6 +113,11 @@ impl PolicySet {
             .collect()
     }
 
+    /// Whether there are any.
+    pub fn has_patches(&self) -> bool {
+        !self.patches.is_empty()
+    }
+
     /// What changes in the listener `outbound`, as some clients have it.
     pub fn outbound_patches(&self, view: &ClientView) -> Vec<PatchOperation> {
         let seen = self.patchings().filter(|patch| patch.is_seen_by(view));

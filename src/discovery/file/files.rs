@@ -6,12 +6,12 @@
 //! written first.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::SystemTime,
 };
 
-use imbl::OrdMap;
+use imbl::{OrdMap, ordmap::DiffItem};
 
 use super::read::{ReadService, place_of_claim, read};
 use crate::{
@@ -25,6 +25,14 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     files: BTreeMap<Arc<str>, File>,
+    /// The contents that were taken last.
+    seen: OrdMap<Arc<str>, Arc<SourceFile>>,
+    /// Files with something wrong in their newest content.
+    flawed: BTreeSet<Arc<str>>,
+    /// Files of which no content counts.
+    never_good: BTreeSet<Arc<str>>,
+    /// Files whose newest content reads well and does not count yet.
+    waiting: BTreeSet<Arc<str>>,
     /// Every name and host of what counts, in lower case, and the file that has it.
     claims: HashMap<String, Arc<str>>,
     slice: Slice,
@@ -33,20 +41,12 @@ pub struct Files {
 
 #[derive(Debug, Clone)]
 struct File {
-    newest: Arc<SourceFile>,
     /// What is wrong with the newest content.
     problems: Vec<Diagnostic>,
     /// What counts.
     good: Option<Content>,
     /// The newest content, when it reads well and does not count yet.
     waiting: Option<Content>,
-}
-
-impl File {
-    /// Whether the newest content is what counts.
-    fn counts(&self) -> bool {
-        self.waiting.is_none() && !self.problems.iter().any(|problem| problem.level == Level::Error)
-    }
 }
 
 /// A file's services.
@@ -67,25 +67,30 @@ impl Files {
         self.files_read
     }
 
-    /// Takes the newest contents.
+    /// Takes the newest contents. Costs what differs from those before.
     pub fn update(&mut self, listing: &Listing, now: SystemTime) {
-        let gone: Vec<Arc<str>> =
-            self.files.keys().filter(|path| !listing.files.contains_key(*path)).cloned().collect();
-        let mut replaced: Vec<Content> = gone.iter().filter_map(|path| self.files.remove(path)?.good).collect();
+        let before = std::mem::replace(&mut self.seen, listing.files.clone());
+        let mut replaced = Vec::new();
+        for item in before.diff(&listing.files) {
+            match item {
+                DiffItem::Remove(path, _) => {
+                    self.set_aside(path);
+                    replaced.extend(self.files.remove(path).and_then(|file| file.good));
+                }
+                DiffItem::Add(path, newest) | DiffItem::Update { new: (path, newest), .. } => self.take(path, newest),
+            }
+        }
         for content in &replaced {
             self.release(content);
-        }
-        for (path, newest) in &listing.files {
-            self.take(path, newest);
         }
         let accepted = self.accept_waiting(&mut replaced);
         self.rebuild(&replaced, &accepted, now);
         self.slice.problems = self.problems(listing);
         let complete = listing.missing.is_empty()
-            && self.files.values().all(|file| file.good.is_some())
+            && self.never_good.is_empty()
             && !listing.problems.iter().any(|problem| problem.level == Level::Error);
         self.slice.synced |= complete;
-        self.slice.current = complete && self.files.values().all(File::counts);
+        self.slice.current = complete && self.flawed.is_empty();
     }
 
     fn problems(&self, listing: &Listing) -> Vec<Diagnostic> {
@@ -93,33 +98,45 @@ impl Files {
             let problem = Diagnostic::file_error("missing-path", path.clone(), "this service snapshot is not there");
             Diagnostic { level: Level::Warning, ..problem }.remedy("it is waited for; what it last held is kept")
         });
-        let read = self.files.values().flat_map(|file| &file.problems);
+        let read = self.flawed.iter().filter_map(|path| self.files.get(path)).flat_map(|file| &file.problems);
         listing.problems.iter().chain(read).cloned().chain(missing).collect()
     }
 
-    /// Reads a file's content, unless it is the one that was read before.
-    fn take(&mut self, path: &Arc<str>, newest: &Arc<SourceFile>) {
-        if self.files.get(path).is_some_and(|file| Arc::ptr_eq(&file.newest, newest)) {
-            return;
+    /// Notes which of the few that need a look again a file is among.
+    fn sort_in(&mut self, path: &Arc<str>) {
+        let Some(File { problems, good, waiting, .. }) = self.files.get(path) else { return self.set_aside(path) };
+        let is = [(&mut self.flawed, !problems.is_empty()), (&mut self.never_good, good.is_none())];
+        for (set, is_in) in is.into_iter().chain([(&mut self.waiting, waiting.is_some())]) {
+            match is_in {
+                true => drop(set.insert(path.clone())),
+                false => drop(set.remove(path)),
+            }
         }
+    }
+
+    fn set_aside(&mut self, path: &Arc<str>) {
+        for set in [&mut self.flawed, &mut self.never_good, &mut self.waiting] {
+            set.remove(path);
+        }
+    }
+
+    /// Reads a file's content.
+    fn take(&mut self, path: &Arc<str>, newest: &Arc<SourceFile>) {
         self.files_read += 1;
         let good = self.files.remove(path).and_then(|file| file.good);
         let (waiting, problems) = match read(newest) {
             Ok(services) => (Some(Content { file: newest.clone(), services: Arc::new(services) }), Vec::new()),
             Err(problems) => (None, problems),
         };
-        self.files.insert(path.clone(), File { newest: newest.clone(), problems, good, waiting });
+        self.files.insert(path.clone(), File { problems, good, waiting });
+        self.sort_in(path);
     }
 
     /// Lets those waiting contents count that claim nothing another file has; `replaced` gets what they replace.
     fn accept_waiting(&mut self, replaced: &mut Vec<Content>) -> Vec<Content> {
         let refused = self.refused();
-        let accepted: Vec<Arc<str>> = self
-            .files
-            .iter()
-            .filter(|(path, file)| file.waiting.is_some() && !refused.contains_key(*path))
-            .map(|(path, _)| path.clone())
-            .collect();
+        let accepted: Vec<Arc<str>> =
+            self.waiting.iter().filter(|path| !refused.contains_key(*path)).cloned().collect();
         let mut contents = Vec::with_capacity(accepted.len());
         for path in &accepted {
             let Some(file) = self.files.get_mut(path) else { continue };
@@ -130,6 +147,7 @@ impl Files {
                 self.release(&old);
                 replaced.push(old);
             }
+            self.sort_in(path);
         }
         // Only now, since what one file gives up another may take in the same moment.
         for content in &contents {
@@ -141,6 +159,7 @@ impl Files {
             if let Some(file) = self.files.get_mut(&path) {
                 file.problems = vec![problem];
             }
+            self.sort_in(&path);
         }
         contents
     }
@@ -166,8 +185,8 @@ impl Files {
         let kept = refused.keys().filter_map(|path| self.files.get(path)?.good.as_ref());
         let mut claims: HashMap<String, &Content> =
             kept.flat_map(|content| names(content).map(move |name| (name, content))).collect();
-        for (path, file) in &self.files {
-            let Some(content) = file.waiting.as_ref().filter(|_| !refused.contains_key(path)) else { continue };
+        for path in self.waiting.iter().filter(|path| !refused.contains_key(*path)) {
+            let Some(content) = self.files.get(path).and_then(|file| file.waiting.as_ref()) else { continue };
             let taken = names(content).find_map(|name| {
                 let holder = claims.get(&name).copied().or_else(|| self.settled_holder(&name))?;
                 Some((name, holder))
@@ -337,7 +356,7 @@ mod tests {
         let (mut files, _) = after(&[&[("a", "x"), ("b", "y z")]]);
         let before = files.slice().clone();
         let mut next = listing(&[("a", "x"), ("b", "y")]);
-        next.files.insert("a".into(), files.files["a"].newest.clone());
+        next.files.insert("a".into(), files.seen["a"].clone());
         files.update(&next, SystemTime::now());
         assert_eq!(files.files_read(), 3);
         let arc = |slice: &Slice, name: &str| slice.services[name].service.clone();

@@ -1,0 +1,130 @@
+//! How long the pure parts take: `make microbench`. What grows with the mesh, and should not, shows between the sizes.
+
+mod mesh;
+
+use std::{hint::black_box, sync::Arc};
+
+use chancery::{
+    catalog::Merge,
+    model::ResourceName,
+    proto::envoy::config::endpoint::v3::ClusterLoadAssignment,
+    resources::{Resource, ResourceType, Snapshot},
+    xds::{
+        Shared,
+        session::{Ask, Dialect, Request, Session},
+    },
+};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use mesh::{Plane, policies, slice, with_one_endpoint_changed};
+use prost::Message;
+
+const SIZES: [u32; 3] = [100, 1_000, 10_000];
+
+/// From what a source says to a snapshot that streams watch, the first time.
+fn from_nothing(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("compile from nothing");
+    group.sample_size(10);
+    for services in SIZES {
+        let (said, library) = (slice(services), policies(services));
+        group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
+            let begin = || (Plane::new(library.clone()), said.clone());
+            bencher.iter_batched(
+                begin,
+                |(mut plane, said)| {
+                    black_box(plane.round(said));
+                    plane
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// The same, when one endpoint of one service is another.
+fn one_endpoint_changed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one endpoint changed");
+    for services in SIZES {
+        let mut plane = Plane::new(policies(services));
+        let mut said = slice(services);
+        plane.round(said.clone());
+        let mut generation = 0;
+        group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
+            bencher.iter(|| {
+                generation += 1;
+                said = with_one_endpoint_changed(&said, generation % services, generation);
+                black_box(plane.round(said.clone()))
+            });
+        });
+    }
+    group.finish();
+}
+
+/// One source's slice into the catalog, when one service of it is another.
+fn merge_one_changed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("merge, one service changed");
+    for services in SIZES {
+        let mut merge = Merge::default();
+        let mut said = slice(services);
+        merge.update(vec![Arc::new(said.clone())]);
+        let mut generation = 0;
+        group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
+            bencher.iter(|| {
+                generation += 1;
+                said = with_one_endpoint_changed(&said, generation % services, generation);
+                merge.update(vec![Arc::new(said.clone())]);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn snapshots(services: u32) -> (Arc<Snapshot>, Arc<Snapshot>) {
+    let mut plane = Plane::new(policies(services));
+    let said = slice(services);
+    let before = plane.round(said.clone());
+    (before, plane.round(with_one_endpoint_changed(&said, services / 2, 1)))
+}
+
+/// What differs between two sets of endpoints.
+fn diff(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("diff of sets, one changed");
+    for services in SIZES {
+        let (before, after) = snapshots(services);
+        let of = |snapshot: &Arc<Snapshot>| snapshot.set(ResourceType::Endpoints).clone();
+        let (before, after) = (of(&before), of(&after));
+        group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
+            bencher.iter(|| black_box(after.changed_since(&before).count()));
+        });
+    }
+    group.finish();
+}
+
+/// A resource from its message, and the first response of a stream from resources.
+fn encode(criterion: &mut Criterion) {
+    let (snapshot, _) = snapshots(1_000);
+    let body = snapshot.set(ResourceType::Endpoints).iter().next().expect("some").body().clone();
+    let message = ClusterLoadAssignment::decode(body).expect("an assignment");
+    criterion.bench_function("encode one assignment of 10 endpoints", |bencher| {
+        let name = ResourceName::new("service-0:80");
+        bencher.iter(|| Resource::encode(ResourceType::Endpoints, name.clone(), black_box(&message)));
+    });
+    criterion.bench_function("encode the first clusters of a stream, 1000", |bencher| {
+        bencher.iter_batched(
+            || {
+                // Nothing is shared with an earlier stream.
+                let mut session = Session::new(Dialect::Delta, Arc::new(Shared::default()));
+                session.set_target(snapshot.clone());
+                let ask =
+                    Ask::Delta { subscribe: Vec::new(), unsubscribe: Vec::new(), initial_versions: Default::default() };
+                session.on_request(ResourceType::Cluster, Request { ask, ..Request::default() });
+                session
+            },
+            |mut session| black_box(session.next_response(std::time::Instant::now())),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, from_nothing, one_endpoint_changed, merge_one_changed, diff, encode);
+criterion_main!(benches);

@@ -1,0 +1,128 @@
+//! A mesh of any size, and a control plane's work on it without its waiting: what the benches share.
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    num::{NonZeroU16, NonZeroU32},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use chancery::{
+    catalog::{Guard, GuardSettings, Merge},
+    control::World,
+    diagnostic::SourceFile,
+    discovery::Slice,
+    model::{
+        Address, CatalogEntry, Endpoint, EndpointSet, Health, HostName, Locality, NodeGroup, Port, PortName, Protocol,
+        Service, ServiceName,
+    },
+    policy::Library,
+    publish::{Publish, SnapshotWatch},
+    resources::Snapshot,
+};
+
+/// As many endpoints as each service has.
+pub const ENDPOINTS: u32 = 10;
+
+pub fn name(number: u32) -> ServiceName {
+    ServiceName::new(&format!("service-{number}")).expect("a name")
+}
+
+/// Endpoints of a service; `generation` changes one of them.
+pub fn endpoints(number: u32, generation: u32) -> Arc<EndpointSet> {
+    let endpoint = |index: u32| Endpoint {
+        address: Address::Ip(Ipv4Addr::from(0x0a00_0000 + number * 16 + index).into()),
+        ports: BTreeMap::new(),
+        locality: Locality::new("eu", if index % 2 == 0 { "eu-1" } else { "eu-2" }, ""),
+        weight: NonZeroU32::new(1 + if index == 0 { generation % 100 } else { 0 }).expect("not 0"),
+        health: Health::Healthy,
+        labels: [("version".into(), "v1".into())].into(),
+    };
+    Arc::new(EndpointSet::new((0..ENDPOINTS).map(endpoint).collect()))
+}
+
+/// What a source says of so many services.
+pub fn slice(services: u32) -> Slice {
+    let entry = |number: u32| {
+        let name = name(number);
+        let host = HostName::new(&format!("{name}.shop.svc.cluster.local")).expect("a host");
+        let port = Port {
+            number: NonZeroU16::new(80).expect("not 0"),
+            name: PortName::new("http").expect("a name"),
+            protocol: Protocol::Http,
+            listen: None,
+        };
+        let service = Service { hosts: vec![host], ports: vec![port], ..Service::named(name.clone()) };
+        let entry = CatalogEntry {
+            service: Arc::new(service),
+            endpoints: endpoints(number, 0),
+            observed: SystemTime::UNIX_EPOCH,
+        };
+        (name, entry)
+    };
+    Slice { services: (0..services).map(entry).collect(), problems: Vec::new(), synced: true, current: true }
+}
+
+/// The same, with one endpoint of one service another.
+pub fn with_one_endpoint_changed(slice: &Slice, number: u32, generation: u32) -> Slice {
+    let mut slice = slice.clone();
+    let entry = CatalogEntry { endpoints: endpoints(number, generation), ..slice.services[&name(number)].clone() };
+    slice.services.insert(name(number), entry);
+    slice
+}
+
+/// One policy for all, and one for every tenth service.
+pub fn policies(services: u32) -> Library {
+    let mut text = "apiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: { name: all }\n\
+                    spec: { outlierDetection: { consecutive5xxErrors: 5 }, timeout: 5s }\n"
+        .to_owned();
+    for number in (0..services).step_by(10) {
+        text += &format!(
+            "---\napiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{ name: p{number} }}\n\
+             spec: {{ target: {{ service: service-{number} }}, loadBalancer: {{ simple: RANDOM }} }}\n"
+        );
+    }
+    let mut library = Library::default();
+    library.update([&Arc::new(SourceFile { path: "policies.yaml".into(), text: text.into() })]);
+    assert!(library.problems().is_empty());
+    library
+}
+
+/// What the control loop does in a round, from what a source says to what streams watch.
+pub struct Plane {
+    guard: Guard,
+    merge: Merge,
+    world: World,
+    library: Library,
+    publish: Publish,
+    group: NodeGroup,
+    watch: SnapshotWatch,
+}
+
+impl Plane {
+    pub fn new(library: Library) -> Self {
+        let publish = Publish::default();
+        let group = NodeGroup::default();
+        let watch = publish.subscribe(&group);
+        let guard = Guard::new(GuardSettings { max_removed_percent: 50, hold: Duration::from_secs(30) });
+        Self { guard, merge: Merge::default(), world: World::default(), library, publish, group, watch }
+    }
+
+    /// A round, problems and forgetting included. Returns what streams see.
+    pub fn round(&mut self, slice: Slice) -> Arc<Snapshot> {
+        let admitted = self.guard.admit(&Arc::new(slice), Instant::now());
+        self.merge.update(vec![admitted.slice]);
+        self.world.update(self.merge.catalog().clone(), self.library.policies().clone());
+        self.publish.set_grouping(self.world.grouping().clone());
+        let groups = self.publish.watched_groups();
+        for group in &groups {
+            let compiled = self.world.compile(group);
+            self.publish.publish(group, compiled.snapshot);
+        }
+        self.world.retain(&groups);
+        assert!(self.world.problems().is_empty());
+        let latest = self.watch.borrow_and_update().clone();
+        latest.or_else(|| self.publish.latest(&self.group)).expect("published")
+    }
+}
