@@ -1,6 +1,6 @@
 //! Rules that match nothing there is: the commonest reason why a policy seems not to apply.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     cluster_lints,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     diagnostic::Diagnostic,
     model::{
-        Catalog, CatalogEntry, ClientView, NamePattern,
+        Catalog, CatalogEntry, ClientView, NamePattern, Protocol, Service,
         egress::{EgressHost, EgressNamespace},
     },
     yaml::{UniqueMap, nearest},
@@ -63,18 +63,58 @@ fn destination_rule(document: &Arc<Document>, rule: &DestinationRule, catalog: &
         return vec![warning(document, "spec.host", message, similar_service(&rule.host, catalog))];
     }
     let places = rule.settings();
-    places.iter().flat_map(|(path, settings)| cluster_lints::check(document, settings, path, &matched)).collect()
+    places.iter().flat_map(|(path, settings)| cluster_lints::check(document, settings, path, &matched, None)).collect()
 }
 
-/// Hosts that mean no service. Where its rules lead is looked at when they are resolved.
+/// Hosts that mean no service, and rules that no port of those that are meant speaks. Where rules lead is looked at when
+/// they are resolved.
 fn virtual_service(document: &Arc<Document>, service: &VirtualService, catalog: &Catalog) -> Vec<Diagnostic> {
-    let means_nothing = |routed: &Routed| !catalog.iter().any(|(_, entry)| routed.host.can_mean(&entry.service));
-    let unmatched = Routed::all(document).into_iter().filter(means_nothing);
-    unmatched
-        .map(|routed| {
+    let mut problems = Vec::new();
+    let mut spoken: BTreeSet<Protocol> = BTreeSet::new();
+    for routed in Routed::all(document) {
+        let meant = meant_by(&routed, catalog);
+        if meant.is_empty() {
             let host = &service.hosts[routed.index];
             let message = format!("no service is called `{host}`: these rules have no effect on it");
-            warning(document, &routed.field(), message, similar_service(host, catalog))
+            problems.push(warning(document, &routed.field(), message, similar_service(host, catalog)));
+        }
+        spoken.extend(meant.iter().flat_map(|service| &service.ports).map(|port| port.protocol));
+    }
+    problems.extend(rules_of_other_protocols(document, service, &spoken));
+    problems
+}
+
+/// The services that a host of a VirtualService can mean.
+fn meant_by<'c>(routed: &Routed, catalog: &'c Catalog) -> Vec<&'c Service> {
+    let can_be = |entry: &&CatalogEntry| routed.host.can_mean(&entry.service);
+    let found: Vec<&CatalogEntry> = match routed.host.written.is_exact() {
+        true => {
+            let by_names = [&routed.host.full, &routed.host.written].map(|name| catalog.find(name.as_str()));
+            by_names.into_iter().flatten().filter(can_be).collect()
+        }
+        false => catalog.iter().map(|(_, entry)| entry).filter(can_be).collect(),
+    };
+    found.into_iter().map(|entry| &*entry.service).collect()
+}
+
+/// Rules for what no port of the services that are meant speaks.
+fn rules_of_other_protocols(
+    document: &Document,
+    service: &VirtualService,
+    spoken: &BTreeSet<Protocol>,
+) -> Vec<Diagnostic> {
+    let rules = [
+        ("http", !service.http.is_empty(), "HTTP", spoken.iter().any(|protocol| protocol.is_http())),
+        ("tls", !service.tls.is_empty(), "tls", spoken.contains(&Protocol::Tls)),
+        ("tcp", !service.tcp.is_empty(), "tcp or tls", spoken.iter().any(|protocol| !protocol.is_http())),
+    ];
+    let in_vain = rules.into_iter().filter(|(_, written, _, speaks)| *written && !speaks && !spoken.is_empty());
+    in_vain
+        .map(|(field, _, wanted, _)| {
+            let message = format!("no port of the services that are meant speaks {wanted}: these rules have no effect");
+            let spoken: Vec<&str> = spoken.iter().map(|protocol| protocol.as_str()).collect();
+            let remedy = format!("their ports are of protocol {}", spoken.join(", "));
+            warning(document, &format!("spec.{field}"), message, Some(remedy))
         })
         .collect()
 }
@@ -108,10 +148,10 @@ fn traffic_policy(
     policies: &PolicySet,
     catalog: &Catalog,
 ) -> Vec<Diagnostic> {
-    let Target { service, labels, port: _, subset: _ } = &policy.target;
+    let Target { service, labels, port, subset: _ } = &policy.target;
     let targeted: Vec<&CatalogEntry> = targeted(service.as_ref(), labels.as_ref(), catalog);
     let mut problems = target_problems(document, &policy.target, policies, catalog);
-    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted));
+    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted, *port));
     problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
     problems
 }
@@ -287,9 +327,9 @@ fn rules_not_imported(
         if !rules.export_to.visibility(&of_rules).includes(Some(&own)) || hosts.iter().any(counts) {
             continue;
         }
-        let led = catalog.iter().map(|(_, entry)| &*entry.service).find_map(|service| {
+        let led = hosts.iter().flat_map(|routed| meant_by(routed, catalog)).find_map(|service| {
             let (field, _) = reached.iter().find(|(_, host)| host.matches(service))?;
-            hosts.iter().any(|routed| routed.host.can_mean(service)).then_some((field, service))
+            Some((field, service))
         });
         let Some((field, service)) = led else { continue };
         let message = format!(

@@ -1,23 +1,70 @@
-//! Settings of clusters that need more than a policy: something of the services they are for, or of the proxies.
+//! Settings that need more than a policy: something of the services they are for, or of the proxies.
 
-use super::document::{
-    Document, Settings,
-    settings::{DnsType, Simple},
+use std::num::NonZeroU16;
+
+use super::{
+    document::{
+        Document, Settings,
+        settings::{DnsType, Simple},
+    },
+    leaves,
 };
 use crate::{diagnostic::Diagnostic, model::CatalogEntry};
 
-/// Warnings about settings that stand at a path of a document, for the services they are for.
+/// What is said of requests, by the beginnings of paths. Of connections that wait Envoy has one limit for all protocols.
+const OF_REQUESTS: [&str; 11] = [
+    "timeout",
+    "streamIdleTimeout",
+    "maxStreamDuration",
+    "priority",
+    "retries",
+    "hedging",
+    "statefulSession",
+    "retryBudget",
+    "connectionPool.http",
+    "connectionPool.high",
+    "loadBalancer.subsetSelectors",
+];
+const OF_CONNECTIONS_TOO: [&str; 1] = ["connectionPool.http.http1MaxPendingRequests"];
+
+/// Settings of requests in `settings`, where no port that they are for speaks HTTP: the first of each kind.
+fn of_requests(settings: &Settings, targeted: &[&CatalogEntry], port: Option<NonZeroU16>) -> Vec<String> {
+    let ports = targeted.iter().flat_map(|entry| &entry.service.ports);
+    let mut meant = ports.filter(|found| port.is_none_or(|port| port == found.number)).peekable();
+    if meant.peek().is_none() || meant.any(|port| port.protocol.is_http()) {
+        return Vec::new();
+    }
+    let written = leaves::flatten(settings);
+    let mut found: Vec<String> = Vec::new();
+    for kind in OF_REQUESTS {
+        let is_of_kind = |path: &&String| {
+            path.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                && !OF_CONNECTIONS_TOO.contains(&path.as_str())
+        };
+        found.extend(written.keys().find(is_of_kind).cloned());
+    }
+    found
+}
+
+/// Warnings about settings that stand at a path of a document, for the services they are for, or one port of them.
 pub(super) fn check(
     document: &Document,
     settings: &Settings,
     path: &str,
     targeted: &[&CatalogEntry],
+    port: Option<NonZeroU16>,
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut warning = |id, field: &str, message: String, remedy: &str| {
         let field = format!("{path}.{field}");
         problems.push(Diagnostic::warning(id, document.place_of(&field), field, message).remedy(remedy));
     };
+    for of_requests in of_requests(settings, targeted, port) {
+        let message =
+            format!("no port that this is for speaks HTTP: `{of_requests}` is of requests, and has no effect");
+        let remedy = "remove it, or say `protocol: http` of the port in the service snapshot";
+        warning("no-effect", &of_requests, message, remedy);
+    }
     let load_balancer = settings.load_balancer.as_ref();
     if load_balancer.and_then(|balancer| balancer.simple) == Some(Simple::Passthrough) {
         warning(

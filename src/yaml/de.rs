@@ -172,7 +172,8 @@ impl<'a> NodeReader<'a> {
     }
 }
 
-fn is_null(text: &str) -> bool {
+/// Whether a plain scalar is nothing.
+pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 

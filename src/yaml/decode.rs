@@ -15,12 +15,16 @@ use crate::diagnostic::Diagnostic;
 /// wrong writes it wrong ten thousand times.
 const MAX_PROBLEMS: usize = 100;
 
+fn is_at_or_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 impl Document {
     /// Reads the document into a type. Every problem is reported: what is wrong is set aside and the rest read again,
     /// until nothing more can be said.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Vec<Diagnostic>> {
         let mut set_aside = BTreeSet::new();
-        let mut wrong_paths = BTreeSet::new();
+        let mut wrong_paths: BTreeSet<String> = BTreeSet::new();
         let mut problems = Vec::new();
         loop {
             let error = match T::deserialize(de::NodeReader::new(self, &set_aside)) {
@@ -29,7 +33,8 @@ impl Document {
                 Err(error) => error,
             };
             let path = error.path();
-            if !(error.is_missing_field() && wrong_paths.contains(&path)) {
+            // What was set aside is not there any more, and is not missing for all that.
+            if !(error.is_missing_field() && wrong_paths.iter().any(|wrong| is_at_or_below(wrong, &path))) {
                 problems.push(self.diagnostic(&error, &path));
             }
             let culprit = error.culprit.unwrap_or(self.root);

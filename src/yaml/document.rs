@@ -115,6 +115,40 @@ impl Document {
         scalars
     }
 
+    /// Every key at or below a path that stands there without a value, by its path, in the order written.
+    pub fn keys_without_value(&self, path: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut left = self.file.text.len();
+        if let Some((id, _)) = self.find(path) {
+            self.collect_keys_without_value(path, id, &mut left, &mut keys);
+        }
+        keys
+    }
+
+    fn collect_keys_without_value(&self, path: &str, id: NodeId, left: &mut usize, keys: &mut Vec<String>) {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        match &self.node(id).kind {
+            Kind::Scalar { .. } => {}
+            Kind::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.collect_keys_without_value(&format!("{path}[{index}]"), *item, left, keys);
+                }
+            }
+            Kind::Mapping(entries) => {
+                for Entry { key, value, .. } in entries {
+                    let below = format!("{path}{}", key_segment(key));
+                    match &self.node(*value).kind {
+                        Kind::Scalar { text, plain: true } if super::de::is_null(text) => keys.push(below),
+                        _ => self.collect_keys_without_value(&below, *value, left, keys),
+                    }
+                }
+            }
+        }
+    }
+
     fn collect_scalars(&self, path: &str, id: NodeId, left: &mut usize, scalars: &mut Vec<(String, String)>) {
         if *left == 0 {
             return;

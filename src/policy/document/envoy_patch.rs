@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::traffic_policy::{Clients, Target};
+use super::traffic_policy::{Clients, Target, nobody};
 use crate::{
     descriptors::{self, Finding, names},
     diagnostic::Diagnostic,
@@ -129,8 +129,8 @@ impl PatchType {
 
 /// What the types cannot see.
 pub(super) fn check(patch: &EnvoyPatch, source: &yaml::Document) -> Vec<Diagnostic> {
-    let EnvoyPatch { target, clients: _, patches } = patch;
-    let mut problems = Vec::new();
+    let EnvoyPatch { target, clients, patches } = patch;
+    let mut problems: Vec<Diagnostic> = clients.iter().filter_map(|clients| nobody(clients, source)).collect();
     let mut wrong = |id, path: String, message: String, remedy: &str| {
         let problem = Diagnostic::error(id, source.key_place(&path), path, message);
         problems.push(problem.remedy(remedy));

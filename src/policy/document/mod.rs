@@ -264,7 +264,8 @@ fn read_as<T: DeserializeOwned>(
     check: impl FnOnce(&T, &yaml::Document) -> Vec<Diagnostic>,
 ) -> ReadDocument {
     let Envelope { metadata, spec, .. } = source.decode::<Envelope<T>>()?;
-    let problems = check(&spec, &source);
+    let mut problems = check(&spec, &source);
+    problems.extend(without_value(&source));
     if problems.iter().any(|problem| problem.level == crate::diagnostic::Level::Error) {
         return Err(problems);
     }
@@ -274,6 +275,16 @@ fn read_as<T: DeserializeOwned>(
         name: metadata.name.as_str().into(),
     };
     Ok((Document { id, metadata, body: body(spec), source }, problems))
+}
+
+/// What is written without a value is taken for what is not written: whoever wrote it meant something.
+fn without_value(source: &yaml::Document) -> impl Iterator<Item = Diagnostic> {
+    source.keys_without_value("spec").into_iter().map(|path| {
+        let name = path.rsplit('.').next().unwrap_or(&path);
+        let message = format!("`{name}` stands here without a value, which says nothing");
+        Diagnostic::warning("no-effect", source.key_place(&path), path.clone(), message)
+            .remedy("write a value (`{}` for a block with nothing in it), or remove it")
+    })
 }
 
 /// A key as a segment of a path, as [`Document::place_of`] reads it.

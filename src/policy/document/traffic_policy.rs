@@ -244,9 +244,24 @@ impl TrafficPolicy {
     }
 }
 
+/// Clients that are none.
+pub(super) fn nobody(clients: &Clients, source: &yaml::Document) -> Option<Diagnostic> {
+    let path = "spec.clients.services";
+    let problem = Diagnostic::error("invalid-value", source.key_place(path), path, "this is for nobody");
+    clients.services.is_empty().then(|| problem.remedy("name workloads, or remove `clients`, which means all of them"))
+}
+
 /// What the types cannot see.
 pub(super) fn check(policy: &TrafficPolicy, source: &yaml::Document) -> Vec<Diagnostic> {
     let mut problems = super::super::settings_check::check(&policy.settings(), "spec", source);
+    problems.extend(policy.clients.as_ref().and_then(|clients| nobody(clients, source)));
+    if policy.settings() == Settings::default() && policy.subsets.is_empty() {
+        let message = "this policy says nothing of its target: it has no effect";
+        problems.push(
+            Diagnostic::warning("no-effect", source.key_place("spec"), "spec", message)
+                .remedy("add a setting, for example `timeout: 2s`, or remove the document"),
+        );
+    }
     let balancer = policy.load_balancer.as_ref();
     let locality = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
     if locality.is_some() && balancer.is_some_and(|balancer| balancer.zone_aware_lb_setting.is_some()) {

@@ -4,7 +4,11 @@
 //! A silence is as strict as a policy: one without a reason or of an unknown lint is an error, one that silences
 //! nothing (any more) a warning. Errors cannot be silenced.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use super::{LINTS, Needs, find};
 use crate::{
@@ -84,6 +88,9 @@ pub enum Tried {
 
 /// Problems without what is silenced, and a warning for each silence that silences nothing.
 pub fn heed(problems: Vec<Diagnostic>, silences: &[Silence], tried: Tried) -> Vec<Diagnostic> {
+    // What is wrong with documents shows again with services.
+    let mut seen = HashSet::new();
+    let problems: Vec<Diagnostic> = problems.into_iter().filter(|problem| seen.insert(problem.clone())).collect();
     if silences.is_empty() {
         return problems;
     }
