@@ -16,7 +16,7 @@ use crate::{
     diagnostic::{Diagnostic, Level, SourceFile},
     discovery::file::{FileSource, Files},
     files::{self, Listing},
-    model::Catalog,
+    model::{Catalog, ClientKind, Labels, Locality, Proxy, Role},
     policy::{
         Date, Library,
         lint::{self, Silence, Tried},
@@ -31,6 +31,14 @@ pub(super) struct Inputs {
     pub problems: Vec<Diagnostic>,
     /// Comments that silence a lint.
     silences: Vec<Silence>,
+}
+
+/// How much a sidecar is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Everything {
+    pub services: usize,
+    pub resources: usize,
+    pub bytes: usize,
 }
 
 impl Inputs {
@@ -56,6 +64,28 @@ impl Inputs {
     pub fn linted(mut self, today: Date) -> Vec<Diagnostic> {
         self.problems.extend(self.world.lints(today));
         lint::heed(self.problems, &self.silences, Tried::All)
+    }
+
+    /// What a sidecar is sent that no document says less for; `None` where there is no such sidecar, or nothing to send.
+    pub fn everything(&mut self) -> Option<Everything> {
+        let services = self.world.catalog().iter().count();
+        let group = self.world.grouping().group_of(&Proxy {
+            id: "".into(),
+            workload: "".into(),
+            namespace: "".into(),
+            labels: Labels::new(),
+            locality: Locality::default(),
+            local_cluster: false,
+            kind: ClientKind::Envoy,
+            role: Role::Sidecar,
+        });
+        if group.is_scoped() || services == 0 {
+            return None;
+        }
+        let snapshot = self.world.compile(&group).snapshot;
+        let resources = snapshot.sets().iter().flat_map(|(_, set)| set.iter());
+        let (count, bytes) = resources.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.body().len()));
+        Some(Everything { services, resources: count, bytes })
     }
 
     /// Whether an error is among the problems.

@@ -58,8 +58,11 @@ impl Validate {
         }
         let today = self.today.unwrap_or_else(today);
         let mut problems: Vec<Diagnostic> = Vec::new();
+        let mut everything = None;
         if let Some(config) = &self.config {
-            problems.extend(Inputs::load(config).linted(today));
+            let mut inputs = Inputs::load(config);
+            everything = inputs.everything();
+            problems.extend(inputs.linted(today));
         }
         if !self.paths.is_empty() {
             problems.extend(check_paths(&self.paths, today));
@@ -75,8 +78,24 @@ impl Validate {
             Format::Sarif => output::value(output::Format::Json, &diagnostics::sarif(&problems))?,
             Format::Github => output::result(&diagnostics::github(&problems))?,
         }
+        if let (Format::Human, Some(everything)) = (self.output, everything) {
+            let inputs::Everything { services, resources, bytes } = everything;
+            output::progress(format_args!(
+                "a sidecar that no `Dependencies` or `Sidecar` limits is sent {services} services: {resources} resources, {}",
+                size(bytes)
+            ));
+        }
         let has_errors = problems.iter().any(|problem| problem.level == Level::Error);
         Ok(if has_errors { Outcome::Problems } else { Outcome::Fine })
+    }
+}
+
+/// Bytes, for people.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..=999 => format!("{bytes} bytes"),
+        1_000..=999_999 => format!("{} KB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
     }
 }
 

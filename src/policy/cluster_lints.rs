@@ -8,24 +8,9 @@ use super::{
         settings::{DnsType, Simple},
     },
     leaves,
+    resolve::is_of_requests,
 };
 use crate::{diagnostic::Diagnostic, model::CatalogEntry};
-
-/// What is said of requests, by the beginnings of paths. Of connections that wait Envoy has one limit for all protocols.
-const OF_REQUESTS: [&str; 11] = [
-    "timeout",
-    "streamIdleTimeout",
-    "maxStreamDuration",
-    "priority",
-    "retries",
-    "hedging",
-    "statefulSession",
-    "retryBudget",
-    "connectionPool.http",
-    "connectionPool.high",
-    "loadBalancer.subsetSelectors",
-];
-const OF_CONNECTIONS_TOO: [&str; 1] = ["connectionPool.http.http1MaxPendingRequests"];
 
 /// Settings of requests in `settings`, where no port that they are for speaks HTTP: the first of each kind.
 fn of_requests(settings: &Settings, targeted: &[&CatalogEntry], port: Option<NonZeroU16>) -> Vec<String> {
@@ -35,13 +20,13 @@ fn of_requests(settings: &Settings, targeted: &[&CatalogEntry], port: Option<Non
         return Vec::new();
     }
     let written = leaves::flatten(settings);
+    // The first of each kind: what stands beside it is as idle.
+    let kind = |path: &str| path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
     let mut found: Vec<String> = Vec::new();
-    for kind in OF_REQUESTS {
-        let is_of_kind = |path: &&String| {
-            path.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-                && !OF_CONNECTIONS_TOO.contains(&path.as_str())
-        };
-        found.extend(written.keys().find(is_of_kind).cloned());
+    for path in written.into_keys().filter(|path| is_of_requests(path)) {
+        if !found.iter().any(|known| kind(known) == kind(&path)) {
+            found.push(path);
+        }
     }
     found
 }

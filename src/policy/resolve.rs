@@ -244,6 +244,26 @@ pub(super) fn shapes_route(path: &str) -> bool {
     .any(|prefix| path.starts_with(prefix))
 }
 
+/// Whether a setting is of requests, so that it means nothing to a port that does not speak HTTP. Of connections that
+/// wait Envoy has one limit for all protocols.
+pub(super) fn is_of_requests(path: &str) -> bool {
+    const OF_REQUESTS: [&str; 11] = [
+        "timeout",
+        "streamIdleTimeout",
+        "maxStreamDuration",
+        "priority",
+        "retries",
+        "hedging",
+        "statefulSession",
+        "retryBudget",
+        "connectionPool.http",
+        "connectionPool.high",
+        "loadBalancer.subsetSelectors",
+    ];
+    let is_below = |start: &str| path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    OF_REQUESTS.iter().any(|start| is_below(start)) && path != "connectionPool.http.http1MaxPendingRequests"
+}
+
 pub(super) fn labels(written: &UniqueMap<String, String>) -> Labels {
     written.0.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }

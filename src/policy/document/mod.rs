@@ -265,7 +265,8 @@ fn read_as<T: DeserializeOwned>(
 ) -> ReadDocument {
     let Envelope { metadata, spec, .. } = source.decode::<Envelope<T>>()?;
     let mut problems = check(&spec, &source);
-    problems.extend(without_value(&source));
+    let more: Vec<Diagnostic> = without_value(&source, &problems).collect();
+    problems.extend(more);
     if problems.iter().any(|problem| problem.level == crate::diagnostic::Level::Error) {
         return Err(problems);
     }
@@ -278,8 +279,10 @@ fn read_as<T: DeserializeOwned>(
 }
 
 /// What is written without a value is taken for what is not written: whoever wrote it meant something.
-fn without_value(source: &yaml::Document) -> impl Iterator<Item = Diagnostic> {
-    source.keys_without_value("spec").into_iter().map(|path| {
+/// `known` is what is said already.
+fn without_value(source: &yaml::Document, known: &[Diagnostic]) -> impl Iterator<Item = Diagnostic> {
+    let keys = source.keys_without_value("spec").into_iter();
+    keys.filter(|path| !known.iter().any(|problem| problem.field == *path)).map(|path| {
         let name = path.rsplit('.').next().unwrap_or(&path);
         let message = format!("`{name}` stands here without a value, which says nothing");
         Diagnostic::warning("no-effect", source.key_place(&path), path.clone(), message)

@@ -22,7 +22,7 @@ use super::{
     },
     istio::Rule,
     merge::{self, ClientsRank, Decided, NarrowingRank, Overridden, Rank, TargetRank},
-    resolve::Candidates,
+    resolve::{Candidates, is_of_requests},
     routes::PortRoutes,
     rule_choice::{self, Client},
     set::{Policy, PolicySet},
@@ -125,13 +125,28 @@ impl PolicySet {
         let candidates = self.candidates(service, view);
         let subsets = candidates.subsets();
         let ports = service.ports.iter().filter(|candidate| port.is_none_or(|port| port.number == candidate.number));
+        let mut idle = Vec::new();
         let targets: Vec<TargetSettings> = ports
             .flat_map(|port| std::iter::once(None).chain(subsets.keys().map(Some)).map(move |subset| (port, subset)))
-            .map(|(port, subset)| TargetSettings {
-                port: port.clone(),
-                subset: subset.cloned(),
-                settings: candidates.decide(port, subset).settings.into_iter().collect(),
-                resolves_names: entry.endpoints.needs_dns(),
+            .map(|(port, subset)| {
+                let decided = candidates.decide(port, subset).settings.into_iter();
+                let (of_requests, settings): (Vec<_>, Vec<_>) =
+                    decided.partition(|(path, _)| !port.protocol.is_http() && is_of_requests(path));
+                idle.extend(of_requests.into_iter().filter(|_| subset.is_none()).map(|(path, decided)| NotApplied {
+                    document: decided.leaf.document,
+                    field: decided.leaf.field,
+                    reason: format!(
+                        "`{path}` is of requests, and port {} speaks {}",
+                        port.number,
+                        port.protocol.as_str()
+                    ),
+                }));
+                TargetSettings {
+                    port: port.clone(),
+                    subset: subset.cloned(),
+                    settings,
+                    resolves_names: entry.endpoints.needs_dns(),
+                }
             })
             .collect();
         let routed = self.explain_routes(service, view, catalog);
@@ -142,6 +157,7 @@ impl PolicySet {
         let (scope, mut not_applied) = self.scope(service, proxy, catalog);
         let (definition, hidden) = self.definition(service, view);
         not_applied.extend(hidden);
+        not_applied.extend(idle);
         let unrouted = routed.not_applied.into_iter();
         not_applied.extend(unrouted.map(|(document, field, reason)| NotApplied { document, field, reason }));
         not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
