@@ -202,3 +202,33 @@ fn the_hook_runs_in_a_real_pre_commit() {
     let output = run(&RIGHT.replace("timeout", "timout"));
     assert!(!output.status.success() && text(&output).contains("did you mean `timeout`"), "{}", text(&output));
 }
+
+/// What `Dependencies` are worth: how much a sidecar is sent without them, and nothing of it where there are some for all.
+#[test]
+fn validate_says_how_much_a_sidecar_is_sent_that_nothing_limits() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("chancery.yaml", "discovery: [ { file: { path: services.yaml } } ]\npolicies: [ { path: policies.yaml } ]\n");
+    let service = |name: &str| {
+        format!(
+            "  - {{ name: {name}, ports: [ {{ name: http, port: 80, protocol: http }} ], endpoints: [ {{ address: 10.0.0.1 }} ] }}\n"
+        )
+    };
+    write("services.yaml", &format!("services:\n{}{}", service("orders"), service("reviews")));
+    let said = |policies: &str| {
+        write("policies.yaml", policies);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args(["validate", "--config", "chancery.yaml"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // A listener, its routes, its cluster, and of each service a cluster and its endpoints.
+    assert!(said("").contains("a sidecar that nothing limits is sent 2 services: 7 resources, "), "{}", said(""));
+    let limited = said(
+        "apiVersion: chancery.dev/v1alpha1\nkind: Dependencies\nmetadata: { name: all }\n\
+         spec: { workload: \"*\", services: [ orders ] }\n",
+    );
+    assert!(!limited.contains("a sidecar that nothing limits"), "{limited}");
+}

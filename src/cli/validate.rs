@@ -81,7 +81,8 @@ impl Validate {
         if let (Format::Human, Some(everything)) = (self.output, everything) {
             let inputs::Everything { services, resources, bytes } = everything;
             output::progress(format_args!(
-                "a sidecar that no `Dependencies` or `Sidecar` limits is sent {services} services: {resources} resources, {}",
+                "a sidecar that nothing limits is sent {services} {}: {resources} resources, {}",
+                if services == 1 { "service" } else { "services" },
                 size(bytes)
             ));
         }
