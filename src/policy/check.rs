@@ -1,6 +1,6 @@
 //! Rules that match nothing there is: the commonest reason why a policy seems not to apply.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, num::NonZeroU16, sync::Arc};
 
 use super::{
     cluster_lints,
@@ -62,8 +62,39 @@ fn destination_rule(document: &Arc<Document>, rule: &DestinationRule, catalog: &
         let message = format!("no service is called `{}`: this rule has no effect", rule.host);
         return vec![warning(document, "spec.host", message, similar_service(&rule.host, catalog))];
     }
-    let places = rule.settings();
-    places.iter().flat_map(|(path, settings)| cluster_lints::check(document, settings, path, &matched, None)).collect()
+    let mut problems = Vec::new();
+    if rule.traffic_policy.is_none() && rule.subsets.is_empty() {
+        let message = "this rule says nothing of its host: it has no effect";
+        problems.push(
+            Diagnostic::warning("no-effect", document.place_of("spec"), "spec", message)
+                .remedy("add `trafficPolicy` or `subsets`, or remove the document"),
+        );
+    }
+    let levels = port_levels(rule);
+    for (path, port) in &levels {
+        if !matched.iter().any(|entry| entry.service.ports.iter().any(|found| found.number == *port)) {
+            let message = format!("no service it is for has a port {port}: this has no effect");
+            problems.push(warning(document, &format!("{path}.port.number"), message, ports_there_are(&matched)));
+        }
+    }
+    for (path, settings) in rule.settings() {
+        let port = levels.iter().find(|(level, _)| *level == path).map(|(_, port)| *port);
+        problems.extend(cluster_lints::check(document, &settings, &path, &matched, port));
+    }
+    problems
+}
+
+/// Where a rule speaks of single ports.
+fn port_levels(rule: &DestinationRule) -> Vec<(String, NonZeroU16)> {
+    let of_subsets = rule.subsets.iter().enumerate().filter_map(|(index, subset)| {
+        Some((format!("spec.subsets[{index}].trafficPolicy"), subset.traffic_policy.as_ref()?))
+    });
+    let policies = rule.traffic_policy.iter().map(|policy| ("spec.trafficPolicy".to_owned(), policy)).chain(of_subsets);
+    let levels = policies.flat_map(|(path, policy)| {
+        let levels = policy.port_level_settings.iter().enumerate();
+        levels.map(move |(index, level)| (format!("{path}.portLevelSettings[{index}]"), level.port.number))
+    });
+    levels.collect()
 }
 
 /// Hosts that mean no service, and rules that no port of those that are meant speaks. Where rules lead is looked at when
