@@ -53,7 +53,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["publish", "xds", "resources", "catalog", "control", "model", "diagnostic"]),
     ("proto", &[]),
     // Which types are written by people, and how to say what they may hold.
-    ("schema", &["policy", "config", "discovery", "yaml", "diagnostic"]),
+    ("schema", &["policy", "config", "discovery", "plan", "yaml", "diagnostic"]),
 ];
 
 /// Rooms, or files of a room, that are functions of values.

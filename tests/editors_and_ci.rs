@@ -5,16 +5,28 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
-use chancery::schema;
+use chancery::{
+    control::World,
+    diagnostic::SourceFile,
+    plan::{self, Load, Plan, Question},
+    policy::Date,
+    schema::{self, Data},
+    yaml,
+};
 use serde_json::{Value, json};
-use support::goldens;
+use support::{
+    goldens,
+    world::{catalog, library, source},
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -88,6 +100,79 @@ fn an_editor_marks_what_is_misspelt_and_completes_with_documentation() {
     let items = answers[0]["items"].as_array().unwrap();
     let offered = items.iter().find(|item| item["label"] == "connectTimeout").unwrap_or_else(|| panic!("{items:?}"));
     assert!(offered["documentation"].as_str().unwrap().contains("`10s`"), "{offered}");
+}
+
+/// What a program reads is held against its schema by the same server, which reads JSON as well.
+fn marked(schema: &str, values: &[Value]) -> Vec<Vec<String>> {
+    let cases: Vec<Value> = values.iter().map(|value| json!({ "schema": schema, "text": value.to_string() })).collect();
+    let problems = |answer: &Value| {
+        let problems = answer["problems"].as_array().unwrap().iter();
+        problems.map(|problem| problem.as_str().unwrap().to_owned()).collect()
+    };
+    language_server(&json!(cases)).iter().map(problems).collect()
+}
+
+#[test]
+fn what_plan_prints_is_as_its_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = schema_file(folder.path(), "plan.json", &Data::Plan.schema());
+    // From nothing to every golden, and from every golden to nothing.
+    let mut plans = Vec::new();
+    let load = Load::read(&source("load.yaml", "services: { orders:80: { connections: 9999999 } }")).unwrap();
+    for golden in goldens::inputs() {
+        let catalog = catalog(&golden.services);
+        let proxies = plan::workloads_of(&catalog);
+        let (none, all) = (Arc::default(), library(&golden.policies).0.policies().clone());
+        for (before, after) in [(&none, &all), (&all, &none)] {
+            let today = Date::parse("2026-06-01").unwrap();
+            let question = Question { catalog: &catalog, before, after, proxies: &proxies, load: &load, today };
+            plans.push(plan::json(&Plan::of(&mut World::default(), &question)));
+        }
+    }
+    let wrong: Vec<(Vec<String>, &Value)> =
+        marked(&schema, &plans).into_iter().zip(&plans).filter(|(problems, _)| !problems.is_empty()).collect();
+    assert!(wrong.is_empty(), "{} of {} plans: {:#?}", wrong.len(), plans.len(), wrong.first());
+    // There is something in all of them, and it would be found if it were otherwise.
+    let all = |key: &str| plans.iter().flat_map(|plan| plan[key].as_array().unwrap()).collect::<Vec<_>>();
+    let ids = |key: &str| all(key).iter().map(|one| one["id"].to_string()).collect::<BTreeSet<_>>().len();
+    assert!(all("changes").len() > 500 && all("noEffect").len() > 1 && ids("risks") >= 5 && ids("effects") >= 5);
+    let otherwise: Vec<Value> = [
+        ("/changes", json!({})),
+        ("/changes/0/type", json!("clusters")),
+        ("/changes/0/causes/0/line", json!("3")),
+        ("/proxies/affected", json!(-1)),
+        ("/risks/0/level", json!("severe")),
+    ]
+    .into_iter()
+    .map(|(place, value)| {
+        let mut plan = plans.iter().find(|plan| plan.pointer(place).is_some()).unwrap().clone();
+        *plan.pointer_mut(place).unwrap() = value;
+        plan
+    })
+    .collect();
+    assert!(marked(&schema, &otherwise).iter().all(|problems| !problems.is_empty()));
+}
+
+#[test]
+fn what_plan_reads_of_loads_is_as_its_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = schema_file(folder.path(), "load.json", &Data::Load.schema());
+    let right = [
+        json!({ "services": { "orders:80": { "requests": 120, "connections": 40 } } }),
+        json!({ "cluster_statuses": [{ "name": "orders:80", "added_via_api": true, "host_statuses": [
+            { "stats": [{ "name": "cx_active", "type": "GAUGE", "value": "3" }, { "name": "rq_active", "type": "GAUGE" }] },
+        ] }] }),
+        json!({ "stats": [{ "name": "cluster.orders_80.upstream_cx_active", "value": 3 }, { "histograms": {} }] }),
+    ];
+    for (load, problems) in right.iter().zip(marked(&schema, &right)) {
+        assert!(problems.is_empty(), "{load}: {problems:?}");
+        assert!(!Load::read(&source("load.json", &load.to_string())).unwrap().is_empty(), "{load}");
+    }
+    let wrong = [json!({ "service": {} }), json!({ "services": { "orders:80": { "rps": 1 } } })];
+    for (load, problems) in wrong.iter().zip(marked(&schema, &wrong)) {
+        assert!(!problems.is_empty(), "{load}");
+        assert!(Load::read(&source("load.json", &load.to_string())).is_err(), "{load}");
+    }
 }
 
 /// A repository of policies as the examples assume it, under git.
@@ -165,6 +250,87 @@ fn the_commands_of_the_workflow_pass_what_is_right_and_fail_what_is_not() {
         (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
         (&json!("mesh/policies/orders.yaml"), &json!(4))
     );
+}
+
+/// The steps of a job that run something, each with its own environment.
+fn steps(workflow: &str) -> Vec<Value> {
+    let file = Arc::new(SourceFile { path: "workflow.yaml".into(), text: workflow.into() });
+    let read: Value = yaml::parse(&file).documents[0].decode().unwrap();
+    let jobs = read["jobs"].as_object().unwrap().values();
+    jobs.flat_map(|job| job["steps"].as_array().unwrap()).filter(|step| step["run"].is_string()).cloned().collect()
+}
+
+#[test]
+fn the_plan_workflow_comments_on_a_pull_request_and_fails_what_nobody_should_merge() {
+    let workflow = fs::read_to_string(Path::new(ROOT).join("examples/ci/plan.yaml")).unwrap();
+    let steps = steps(&workflow);
+    // What a pull request's checkout is: a branch that left main, and main as the remote has it.
+    let pull_request = |change: &dyn Fn(&Path)| {
+        let folder = repository(RIGHT);
+        git(folder.path(), &["commit", "--quiet", "-m", "before"]);
+        git(folder.path(), &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+        git(folder.path(), &["checkout", "--quiet", "-b", "change"]);
+        change(folder.path());
+        git(folder.path(), &["add", "."]);
+        git(folder.path(), &["commit", "--quiet", "-m", "change"]);
+        folder
+    };
+    // `gh` keeps the body that it would post; `cargo` is not asked, since chancery is there.
+    let tools = tempfile::tempdir().unwrap();
+    let stub = "#!/bin/sh\nwhile [ $# -gt 0 ]; do [ \"$1\" = --body-file ] && cp \"$2\" posted.md; shift; done\n\
+                test -n \"$GH_TOKEN\" && test \"$NUMBER\" = 42\n";
+    fs::write(tools.path().join("gh"), stub).unwrap();
+    fs::write(tools.path().join("cargo"), "#!/bin/sh\nexit 1\n").unwrap();
+    for tool in ["gh", "cargo"] {
+        fs::set_permissions(tools.path().join(tool), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = env::join_paths([tools.path().to_path_buf()].into_iter().chain(env::split_paths(&path()))).unwrap();
+    // As GitHub runs them: one after the other, until one fails. Returns the comment, and what failed.
+    let run = |folder: &Path| -> (String, Option<String>) {
+        let mut failed = None;
+        for step in &steps {
+            let script = step["run"].as_str().unwrap();
+            let mut command = Command::new("bash");
+            command.args(["-e", "-c", script]).current_dir(folder).env("PATH", &path).env("GITHUB_BASE_REF", "main");
+            for (name, value) in step["env"].as_object().into_iter().flatten() {
+                let value = value.as_str().unwrap();
+                assert!(value.starts_with("${{ "), "{name}: {value}");
+                command.env(name, if name == "NUMBER" { "42" } else { "a token" });
+            }
+            let output = command.output().unwrap();
+            if !output.status.success() {
+                failed = Some(format!("{script}{}", text(&output)));
+                break;
+            }
+        }
+        (fs::read_to_string(folder.join("posted.md")).unwrap_or_default(), failed)
+    };
+
+    let harmless = pull_request(&|folder| {
+        fs::write(folder.join("mesh/policies/orders.yaml"), RIGHT.replace("2s", "3s")).unwrap();
+    });
+    let (comment, failed) = run(harmless.path());
+    assert_eq!(failed, None);
+    assert!(comment.contains("proxies of") && comment.contains("2s | 3s"), "{comment}");
+    assert!(comment.contains("`mesh/policies/orders.yaml:4 spec.timeout`"), "{comment}");
+
+    let risky = pull_request(&|folder| {
+        let nothing = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: orders }\nspec: { hosts: [ orders \
+                       ], http: [ { route: [ { destination: { host: orders, subset: v9 } } ] } ] }\n---\n\
+                       apiVersion: chancery.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: { name: v9 }\n\
+                       spec: { target: { service: orders }, subsets: [ { name: v9, labels: { version: v9 } } ] }\n";
+        fs::write(folder.join("mesh/policies/routes.yaml"), nothing).unwrap();
+    });
+    let (comment, failed) = run(risky.path());
+    assert!(comment.contains("`traffic-to-nothing`"), "the comment is there all the same: {comment}");
+    assert!(failed.as_ref().is_some_and(|failed| failed.contains("--fail-on")), "{failed:?}");
+
+    let broken = pull_request(&|folder| {
+        fs::write(folder.join("mesh/policies/orders.yaml"), RIGHT.replace("timeout", "timout")).unwrap();
+    });
+    let (comment, failed) = run(broken.path());
+    assert_eq!(comment, "", "a plan that could not be made is not posted");
+    assert!(failed.is_some_and(|failed| failed.contains("did you mean `timeout`")));
 }
 
 #[test]

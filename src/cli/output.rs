@@ -1,6 +1,9 @@
 //! Where commands write: results to stdout, everything else to stderr. A reader that went away (`| head`) is no error.
 
-use std::{fmt, io::Write};
+use std::{
+    env, fmt,
+    io::{IsTerminal, Write},
+};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -15,6 +18,32 @@ pub enum Format {
     Json,
     /// For both.
     Yaml,
+}
+
+/// When a result is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Also into a file or another program.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+impl ColorWhen {
+    /// Whether what goes to stdout now is coloured.
+    pub fn is_on(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                let is_said = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+                let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+                std::io::stdout().is_terminal() && !is_said("NO_COLOR") && !is_dumb
+            }
+        }
+    }
 }
 
 /// Writes a result.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
@@ -15,8 +15,8 @@ use crate::{
     config,
     control::World,
     diagnostic::{Diagnostic, Level, SourceFile},
-    model::{ClientKind, Labels, Locality, Proxy, Role},
-    plan::{self, Extent, Plan, Question, RISKS},
+    model::{Catalog, ClientKind, Labels, Locality, Proxy, Role},
+    plan::{self, Extent, Ink, LIMIT_BELOW_USE, Load, Plan, Question, RISKS},
     policy::{Date, Library, PolicySet},
     yaml::did_you_mean,
 };
@@ -25,7 +25,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  chancery plan --config chancery.yaml --from main\n  \
                         chancery plan --config chancery.yaml --from HEAD~3..HEAD -o markdown\n  \
-                        chancery plan --config chancery.yaml --from policies/ --to proposed/ --fail-on tls-downgraded")]
+                        chancery plan --config chancery.yaml --from policies/ --to proposed/ --fail-on tls-downgraded\n  \
+                        curl -s 127.0.0.1:9901/clusters?format=json > load.json    # of an Envoy, at the busiest hour\n  \
+                        chancery plan --config chancery.yaml --from main --load load.json --fail-on limit-below-use")]
 pub struct PlanCommand {
     /// The configuration
     #[arg(long, value_name = "FILE", env = "CHANCERY_CONFIG")]
@@ -40,6 +42,10 @@ pub struct PlanCommand {
     /// Proxies beside those that stand at an endpoint, as `/api/v1/proxies` prints them
     #[arg(long, value_name = "FILE")]
     proxies: Option<PathBuf>,
+    /// What is in use now, for the risk `limit-below-use`: `services:` by `SERVICE:PORT` (`chancery schema load`), or
+    /// what a real Envoy's `/clusters?format=json` or `/stats?format=json` answers. May be repeated: the highest counts
+    #[arg(long, value_name = "FILE")]
+    load: Vec<PathBuf>,
     /// Exit code 1 if anything changes
     #[arg(long)]
     exit_code: bool,
@@ -55,6 +61,9 @@ pub struct PlanCommand {
     /// How to print it
     #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human)]
     output: Format,
+    /// When to colour it (human)
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = output::ColorWhen::Auto)]
+    color: output::ColorWhen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,6 +85,9 @@ enum Side {
 
 impl PlanCommand {
     pub fn run(self) -> Result<Outcome> {
+        if self.load.is_empty() && self.fail_on.iter().any(|id| id == LIMIT_BELOW_USE) {
+            bail!("`{LIMIT_BELOW_USE}` is only found where it is known what is in use: add --load FILE");
+        }
         let config = match config::load(&self.config) {
             Ok(config) => config,
             Err(problems) => {
@@ -84,13 +96,17 @@ impl PlanCommand {
             }
         };
         let (from, to) = self.sides(&config.policies)?;
-        let (catalog, mut problems) = inputs::discovered(&config);
-        let mut read = |side: &Side| -> Result<Arc<PolicySet>> {
-            let (policies, more) = side.read(&config.policies)?;
-            problems.extend(more);
-            Ok(policies)
-        };
-        let (before, after) = (read(&from)?, read(&to)?);
+        // None of the three needs another: read beside each other.
+        let (discovered, from, to) = std::thread::scope(|scope| {
+            let discovered = scope.spawn(|| inputs::discovered(&config));
+            let from = scope.spawn(|| from.read(&config.policies));
+            let to = to.read(&config.policies);
+            (discovered.join(), from.join(), to)
+        });
+        let ended = |_| anyhow!("reading ended unexpectedly; this is a mistake of chancery itself");
+        let (catalog, mut problems) = discovered.map_err(ended)?;
+        let ((before, of_before), (after, of_after)) = (from.map_err(ended)??, to?);
+        problems.extend(of_before.into_iter().chain(of_after));
         problems.retain(|problem| problem.level == Level::Error);
         if !problems.is_empty() {
             problems.sort();
@@ -98,16 +114,26 @@ impl PlanCommand {
             diagnostics::explain(&problems);
             return Ok(Outcome::Problems);
         }
+        let load = match read_load(&self.load, &catalog)? {
+            Ok(load) => load,
+            Err(problems) => {
+                diagnostics::explain(&problems);
+                return Ok(Outcome::Problems);
+            }
+        };
         let mut proxies = plan::workloads_of(&catalog);
         if let Some(path) = &self.proxies {
             add_proxies(path, &mut proxies)?;
         }
         let today = self.today.unwrap_or_else(inputs::today);
-        let question = Question { catalog: &catalog, before: &before, after: &after, proxies: &proxies, today };
+        let (catalog, load) = (&catalog, &load);
+        let question = Question { catalog, before: &before, after: &after, proxies: &proxies, load, today };
         let plan = Plan::of(&mut World::default(), &question);
         match self.output {
             Format::Human => {
-                output::result(&plan::human(&plan, if self.all { Extent::All } else { Extent::Short }))?;
+                let extent = if self.all { Extent::All } else { Extent::Short };
+                let ink = if self.color.is_on() { Ink::Coloured } else { Ink::Plain };
+                output::result(&plan::human(&plan, extent, ink))?;
             }
             Format::Markdown => output::result(&plan::markdown(&plan))?,
             Format::Json => output::value(output::Format::Json, &plan::json(&plan))?,
@@ -224,6 +250,27 @@ fn add_proxies(path: &Path, proxies: &mut Vec<Proxy>) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// What is in use, by several files. A name that no service has would be one that nothing is held against: it is said.
+fn read_load(paths: &[PathBuf], catalog: &Catalog) -> Result<Result<Load, Vec<Diagnostic>>> {
+    let mut load = Load::default();
+    for path in paths {
+        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let file = SourceFile { path: path.to_string_lossy().into(), text: text.into() };
+        match Load::read(&Arc::new(file)) {
+            Ok(more) => load.merge(more),
+            Err(problems) => return Ok(Err(problems)),
+        }
+        let known: Vec<String> = catalog
+            .iter()
+            .flat_map(|(name, entry)| entry.service.ports.iter().map(move |port| format!("{name}:{}", port.number)))
+            .collect();
+        if !known.iter().any(|cluster| load.of(cluster).is_some()) {
+            output::progress(format_args!("chancery: {} says nothing of any service that is known", path.display()));
+        }
+    }
+    Ok(Ok(load))
 }
 
 fn risk(written: &str) -> Result<String, String> {

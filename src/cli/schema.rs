@@ -5,19 +5,22 @@ use clap::{Args, ValueEnum};
 
 use super::{Outcome, output};
 use crate::{
-    schema::{self, Kind},
+    schema::{self, Data, Kind},
     yaml::did_you_mean,
 };
 
-/// Print the JSON Schema of a kind of document; without a kind, of any document in a policy file
+/// Print the JSON Schema of a kind of document, or of what `plan` prints and reads; without a kind, of any document in a
+/// policy file
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  chancery schema > policy.schema.json\n  chancery schema Config > chancery.schema.json\n  \
-                        chancery schema DestinationRule -o yaml\n  chancery schema TrafficPolicy -o markdown\n\nIn a policy file, for editors with a YAML language server:\n  \
+                        chancery schema DestinationRule -o yaml\n  chancery schema TrafficPolicy -o markdown\n  \
+                        chancery schema plan > plan.schema.json    # of `chancery plan -o json`\n\nIn a policy file, for editors with a YAML language server:\n  \
                         # yaml-language-server: $schema=policy.schema.json"
 )]
 pub struct SchemaCommand {
-    /// A kind of policy document, `Config` (chancery.yaml) or `Snapshot` (services.yaml)
+    /// A kind of policy document, `Config` (chancery.yaml), `Snapshot` (services.yaml), `Plan` (what `chancery plan -o
+    /// json` prints) or `Load` (what `chancery plan --load` reads)
     #[arg(value_name = "KIND")]
     kind: Option<String>,
     /// How to print it
@@ -33,15 +36,27 @@ enum Format {
     Markdown,
 }
 
+/// What has a schema.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    PolicyFile,
+    Kind(Kind),
+    Data(Data),
+}
+
 impl SchemaCommand {
     pub fn run(self) -> Result<Outcome> {
-        let kind = self.kind.as_deref().map(find).transpose()?;
-        let schema = || kind.map_or_else(schema::of_policy_file, schema::of);
-        match (self.output, kind) {
+        let asked = self.kind.as_deref().map_or(Ok(Asked::PolicyFile), find)?;
+        let schema = || match asked {
+            Asked::PolicyFile => schema::of_policy_file(),
+            Asked::Kind(kind) => schema::of(kind),
+            Asked::Data(data) => data.schema(),
+        };
+        match (self.output, asked) {
             (Format::Json, _) => output::value(output::Format::Json, &schema())?,
             (Format::Yaml, _) => output::value(output::Format::Yaml, &schema())?,
-            (Format::Markdown, Some(kind)) => output::result(&schema::page(kind))?,
-            (Format::Markdown, None) => {
+            (Format::Markdown, Asked::Kind(_) | Asked::Data(_)) => output::result(&schema::page_of(&schema()))?,
+            (Format::Markdown, Asked::PolicyFile) => {
                 bail!("a page is of one kind: name it, as in `chancery schema TrafficPolicy -o markdown`")
             }
         }
@@ -49,10 +64,13 @@ impl SchemaCommand {
     }
 }
 
-fn find(name: &str) -> Result<Kind> {
-    let Some(kind) = Kind::find(name) else {
-        let remedy = did_you_mean(name, Kind::all().into_iter().map(Kind::name));
+fn find(name: &str) -> Result<Asked> {
+    let data = || Data::ALL.into_iter().find(|data| data.name().eq_ignore_ascii_case(name));
+    let found = Kind::find(name).map(Asked::Kind).or_else(|| data().map(Asked::Data));
+    let Some(found) = found else {
+        let names = Kind::all().into_iter().map(Kind::name).chain(Data::ALL.map(Data::name));
+        let remedy = did_you_mean(name, names);
         bail!("`{name}` has no schema; {}", remedy.unwrap_or_default());
     };
-    Ok(kind)
+    Ok(found)
 }

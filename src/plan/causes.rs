@@ -25,8 +25,8 @@ use crate::{
     yaml::{Step, Tree, key_segment},
 };
 
-/// A field of a document that was changed.
-#[derive(Debug, Clone)]
+/// A field of a document.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Cause {
     /// The document as it shall be; of one that is removed, as it was.
     pub document: Arc<Document>,

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Change, ChangeKind, Plan, Question,
+    Change, ChangeKind, Plan, Question, Winner,
     difference::{fields, without_provenance},
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(super) struct Comparison {
 }
 
 pub(super) fn compare(world: &mut World, question: &Question<'_>) -> Comparison {
-    let Question { catalog, before, after, proxies, today: _ } = question;
+    let Question { catalog, before, after, proxies, load: _, today: _ } = question;
     // Grouping reads no id, so that it is done once for all that differ in nothing else.
     let mut kinds: BTreeMap<Proxy, Vec<Arc<str>>> = BTreeMap::new();
     for proxy in *proxies {
@@ -165,17 +165,18 @@ impl Comparison {
 
     /// The lines, and whom they concern.
     pub fn plan(&self) -> Plan {
-        let mut seen_by: BTreeMap<usize, BTreeSet<Arc<str>>> = BTreeMap::new();
+        let mut seen_by: BTreeMap<usize, (usize, BTreeSet<Arc<str>>)> = BTreeMap::new();
         let mut plan = Plan { proxies: self.proxies, workloads: self.workloads, ..Plan::default() };
-        for alike in self.alike.iter().filter(|alike| !alike.resources.is_empty()) {
+        for (at, alike) in self.alike.iter().enumerate().filter(|(_, alike)| !alike.resources.is_empty()) {
             plan.affected.extend(alike.ids.iter().cloned());
             plan.affected_workloads.extend(alike.workloads.iter().cloned());
             for position in &alike.resources {
-                seen_by.entry(*position).or_default().extend(alike.workloads.iter().cloned());
+                let (_, workloads) = seen_by.entry(*position).or_insert_with(|| (at, BTreeSet::new()));
+                workloads.extend(alike.workloads.iter().cloned());
             }
         }
         let mut lines: BTreeMap<_, Change> = BTreeMap::new();
-        for (position, workloads) in seen_by {
+        for (position, (seen_by, workloads)) in seen_by {
             for change in self.resources[position].changes() {
                 let key = (
                     change.resource_type,
@@ -184,7 +185,8 @@ impl Comparison {
                     change.before.to_string(),
                     change.after.to_string(),
                 );
-                lines.entry(key).or_insert(change).workloads.extend(workloads.iter().cloned());
+                let line = lines.entry(key).or_insert(Change { seen_by, ..change });
+                line.workloads.extend(workloads.iter().cloned());
             }
         }
         plan.changes = lines.into_values().collect();
@@ -205,6 +207,8 @@ impl Differing {
             after,
             workloads: BTreeSet::new(),
             causes: Vec::new(),
+            winner: Winner::default(),
+            seen_by: 0,
         };
         match self.kind() {
             ChangeKind::Added | ChangeKind::Removed => vec![line(None, before.clone(), after.clone())],

@@ -3,7 +3,10 @@
 //! Envoy compares whole clusters and listeners: one that differs in a word is built anew, warmed beside the old one and
 //! put in its place, and what hung on the old one drains. Endpoints and routes are replaced where they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -18,7 +21,7 @@ use crate::{
 };
 
 /// A side effect.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     /// A stable word in kebab case.
     pub id: &'static str,
@@ -26,7 +29,20 @@ pub struct Effect {
     pub resource: ResourceName,
     /// A sentence without a full stop.
     pub text: String,
+    /// Whose proxies.
+    pub workloads: BTreeSet<Arc<str>>,
 }
+
+/// The ids of effects that are predicted.
+pub const EFFECTS: &[&str] = &[
+    "cluster-rewarm",
+    "connections-drain",
+    "failover-active",
+    "hash-reshuffle",
+    "health-checks-restart",
+    "listener-drain",
+    "subset-shrinks",
+];
 
 /// How many of the keys of a consistent hash go to another endpoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,42 +54,56 @@ pub struct Reshuffle {
 /// As many keys are followed.
 const KEYS: u64 = 10_000;
 
+/// What was found, each once, with whose proxies it happens to.
+#[derive(Debug, Default)]
+struct Found(BTreeMap<(&'static str, ResourceName, String), BTreeSet<Arc<str>>>);
+
+impl Found {
+    fn add(&mut self, id: &'static str, resource: &ResourceName, text: String, workloads: &BTreeSet<Arc<str>>) {
+        self.0.entry((id, resource.clone(), text)).or_default().extend(workloads.iter().cloned());
+    }
+}
+
 pub(super) fn find(comparison: &Comparison) -> Vec<Effect> {
-    let mut effects = BTreeSet::new();
-    for resource in &comparison.resources {
+    let mut found = Found::default();
+    let mut seen_by: Vec<BTreeSet<Arc<str>>> = vec![BTreeSet::new(); comparison.resources.len()];
+    for alike in &comparison.alike {
+        for at in &alike.resources {
+            seen_by[*at].extend(alike.workloads.iter().cloned());
+        }
+    }
+    for (resource, workloads) in comparison.resources.iter().zip(&seen_by) {
         match resource.resource_type {
-            ResourceType::Cluster => of_cluster(resource, &mut effects),
-            ResourceType::Listener => of_listener(resource, &mut effects),
-            ResourceType::Endpoints => of_endpoints(resource, &mut effects),
+            ResourceType::Cluster => of_cluster(resource, workloads, &mut found),
+            ResourceType::Listener => of_listener(resource, workloads, &mut found),
+            ResourceType::Endpoints => of_endpoints(resource, workloads, &mut found),
             ResourceType::Secret | ResourceType::Route => {}
         }
     }
-    let mut asked = BTreeSet::new();
+    // Proxies that see one cluster in one way are asked once.
+    let mut asked: BTreeMap<Vec<usize>, Option<(ResourceName, String)>> = BTreeMap::new();
     for alike in &comparison.alike {
-        let names: BTreeSet<&ResourceName> = alike
-            .resources
-            .iter()
-            .map(|&at| &comparison.resources[at])
-            .filter(|resource| matches!(resource.resource_type, ResourceType::Cluster | ResourceType::Endpoints))
-            .map(|resource| &resource.name)
+        let resources = || alike.resources.iter().map(|&at| (at, &comparison.resources[at]));
+        let hashed = |resource_type| matches!(resource_type, ResourceType::Cluster | ResourceType::Endpoints);
+        let names: BTreeSet<&ResourceName> = resources()
+            .filter(|(_, resource)| hashed(resource.resource_type))
+            .map(|(_, resource)| &resource.name)
             .collect();
         for name in names {
-            // Proxies that see one cluster in one way are asked once.
-            let seen: Vec<usize> =
-                alike.resources.iter().copied().filter(|&at| comparison.resources[at].name == *name).collect();
-            if asked.insert(seen) {
-                effects.extend(reshuffle(alike, name));
+            let seen = resources().filter(|(_, resource)| resource.name == *name).map(|(at, _)| at).collect();
+            let moved = asked.entry(seen).or_insert_with(|| Some((name.clone(), reshuffle(alike, name)?)));
+            if let Some((name, text)) = moved {
+                found.add("hash-reshuffle", name, text.clone(), &alike.workloads);
             }
         }
     }
-    effects.into_iter().collect()
+    let effect = |((id, resource, text), workloads)| Effect { id, resource, text, workloads };
+    found.0.into_iter().map(effect).collect()
 }
 
-fn of_cluster(resource: &Differing, effects: &mut BTreeSet<Effect>) {
+fn of_cluster(resource: &Differing, workloads: &BTreeSet<Arc<str>>, found: &mut Found) {
     let name = &resource.name;
-    let mut add = |id, text: String| {
-        effects.insert(Effect { id, resource: name.clone(), text });
-    };
+    let mut add = |id, text: String| found.add(id, name, text, workloads);
     match resource.kind() {
         ChangeKind::Added => {}
         ChangeKind::Removed => add("connections-drain", format!("{name} is gone: its connections are closed")),
@@ -98,64 +128,68 @@ fn of_cluster(resource: &Differing, effects: &mut BTreeSet<Effect>) {
     }
 }
 
-fn of_listener(resource: &Differing, effects: &mut BTreeSet<Effect>) {
+fn of_listener(resource: &Differing, workloads: &BTreeSet<Arc<str>>, found: &mut Found) {
     let name = &resource.name;
     let text = match resource.kind() {
         ChangeKind::Added => return,
         ChangeKind::Removed => format!("listener {name} drains and closes"),
         ChangeKind::Changed => format!("listener {name} is replaced: connections of applications to the old one drain"),
     };
-    effects.insert(Effect { id: "listener-drain", resource: name.clone(), text });
+    found.add("listener-drain", name, text, workloads);
 }
 
-fn of_endpoints(resource: &Differing, effects: &mut BTreeSet<Effect>) {
+fn of_endpoints(resource: &Differing, workloads: &BTreeSet<Arc<str>>, found: &mut Found) {
     let name = &resource.name;
     if resource.kind() != ChangeKind::Changed {
         return;
     }
-    let priorities = |value: &Value| {
-        let groups = value["endpoints"].as_array().into_iter().flatten();
-        groups.map(|group| group["priority"].as_u64().unwrap_or(0)).collect::<BTreeSet<u64>>()
-    };
-    let (before, after) = (priorities(&resource.before), priorities(&resource.after));
-    if after.len() > before.len() && after.len() > 1 {
-        let text = format!(
-            "locality failover of {name} becomes active: {} tiers of endpoints where there {}",
-            after.len(),
-            if before.len() == 1 { "was 1".into() } else { format!("were {}", before.len()) }
-        );
-        effects.insert(Effect { id: "failover-active", resource: name.clone(), text });
+    let tiers = |value: &Value| groups(value).map(priority).collect::<BTreeSet<u64>>().len();
+    let (before, after) = (tiers(&resource.before), tiers(&resource.after));
+    if after > before && after > 1 {
+        let were = if before == 1 { "was 1".to_owned() } else { format!("were {before}") };
+        let text = format!("locality failover of {name} becomes active: {after} tiers of endpoints where there {were}");
+        found.add("failover-active", name, text, workloads);
     }
-    let addresses = |value: &Value| addresses(value).into_iter().map(|host| host.address).collect::<BTreeSet<String>>();
+    let addresses =
+        |value: &Value| hosts(groups(value)).into_iter().map(|host| host.address).collect::<BTreeSet<String>>();
     let (before, after) = (addresses(&resource.before), addresses(&resource.after));
     let lost = before.difference(&after).count();
     if lost > 0 {
         let text = format!("connections to {lost} of {} endpoints of {name} drain", before.len());
-        effects.insert(Effect { id: "connections-drain", resource: name.clone(), text });
+        found.add("connections-drain", name, text, workloads);
         if name.as_str().contains('/') {
             let text = format!("{name} loses {lost} of {} endpoints", before.len());
-            effects.insert(Effect { id: "subset-shrinks", resource: name.clone(), text });
+            found.add("subset-shrinks", name, text, workloads);
         }
     }
 }
 
-/// The endpoints of an assignment at its first priority, with what each weighs.
+fn groups(assignment: &Value) -> impl Iterator<Item = &Value> {
+    assignment["endpoints"].as_array().into_iter().flatten()
+}
+
+fn priority(group: &Value) -> u64 {
+    group["priority"].as_u64().unwrap_or(0)
+}
+
+/// The endpoints of an assignment that keys are hashed to, with what each weighs: those of its first tier.
 fn addresses(assignment: &Value) -> Vec<Host> {
-    let groups: Vec<&Value> = assignment["endpoints"].as_array().into_iter().flatten().collect();
-    let first = groups.iter().map(|group| group["priority"].as_u64().unwrap_or(0)).min().unwrap_or(0);
+    let first = groups(assignment).map(priority).min().unwrap_or(0);
+    hosts(groups(assignment).filter(|group| priority(group) == first))
+}
+
+/// The endpoints of groups that take requests.
+fn hosts<'a>(groups: impl Iterator<Item = &'a Value>) -> Vec<Host> {
     let mut hosts = Vec::new();
-    for group in groups.into_iter().filter(|group| group["priority"].as_u64().unwrap_or(0) == first) {
-        for endpoint in group["lb_endpoints"].as_array().into_iter().flatten() {
-            let socket = &endpoint["endpoint"]["address"]["socket_address"];
-            let address = socket["address"].as_str().unwrap_or_default();
-            let port = socket["port_value"].as_u64().unwrap_or(0);
-            let address =
-                if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
-            let unhealthy = matches!(endpoint["health_status"].as_str(), Some("UNHEALTHY" | "DRAINING" | "TIMEOUT"));
-            let weight = endpoint["load_balancing_weight"].as_u64().unwrap_or(1) as f64;
-            if !unhealthy {
-                hosts.push(Host { address, weight });
-            }
+    for endpoint in groups.flat_map(|group| group["lb_endpoints"].as_array().into_iter().flatten()) {
+        let socket = &endpoint["endpoint"]["address"]["socket_address"];
+        let address = socket["address"].as_str().unwrap_or_default();
+        let port = socket["port_value"].as_u64().unwrap_or(0);
+        let address = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
+        let unhealthy = matches!(endpoint["health_status"].as_str(), Some("UNHEALTHY" | "DRAINING" | "TIMEOUT"));
+        let weight = endpoint["load_balancing_weight"].as_u64().unwrap_or(1) as f64;
+        if !unhealthy {
+            hosts.push(Host { address, weight });
         }
     }
     hosts
@@ -218,7 +252,7 @@ impl Reshuffle {
     }
 }
 
-fn reshuffle(alike: &Alike, name: &ResourceName) -> Option<Effect> {
+fn reshuffle(alike: &Alike, name: &ResourceName) -> Option<String> {
     let of = |snapshot: &Snapshot, resource_type| {
         let resource = snapshot.set(resource_type).get(name.as_str());
         resource.map_or(Value::Null, |resource| to_json(resource_type, resource))
@@ -233,9 +267,5 @@ fn reshuffle(alike: &Alike, name: &ResourceName) -> Option<Effect> {
     };
     let (before, after) = (side(&alike.before), side(&alike.after));
     let Reshuffle { moved } = Reshuffle::between((&before.0, &before.1), (&after.0, &after.1))?;
-    (moved > 0.0).then(|| Effect {
-        id: "hash-reshuffle",
-        resource: name.clone(),
-        text: format!("{:.1} % of the keys of {name} go to another endpoint", moved * 100.0),
-    })
+    (moved > 0.0).then(|| format!("{:.1} % of the keys of {name} go to another endpoint", moved * 100.0))
 }

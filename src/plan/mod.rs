@@ -15,9 +15,11 @@ mod compare;
 mod difference;
 mod effects;
 mod hashing;
+mod load;
 mod no_effect;
 mod report;
 mod risks;
+mod winners;
 mod workloads;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -27,11 +29,13 @@ use serde_json::Value;
 pub use self::{
     causes::Cause,
     difference::{FieldChange, fields, without_provenance},
-    effects::{Effect, Reshuffle},
+    effects::{EFFECTS, Effect, Reshuffle},
     hashing::{HashFunction, Host, Maglev, Ring},
+    load::{Load, Use, load_schema},
     no_effect::{NoEffect, UnknownWorkload},
-    report::{Extent, human, json, markdown},
-    risks::{RISKS, Risk, RiskLevel},
+    report::{Extent, Ink, human, json, markdown, schema},
+    risks::{LIMIT_BELOW_USE, RISKS, Risk, RiskLevel},
+    winners::Winner,
     workloads::workloads_of,
 };
 use crate::{
@@ -52,6 +56,8 @@ pub struct Question<'a> {
     pub after: &'a Arc<PolicySet>,
     /// Every proxy.
     pub proxies: &'a [Proxy],
+    /// What is in use now, as far as it is known.
+    pub load: &'a Load,
     /// The day annotations are held against.
     pub today: Date,
 }
@@ -98,6 +104,10 @@ pub struct Change {
     pub workloads: BTreeSet<Arc<str>>,
     /// What brings it about.
     pub causes: Vec<Cause>,
+    /// Which document decides the value.
+    pub winner: Winner,
+    /// One kind of the proxies that see it.
+    pub(self) seen_by: usize,
 }
 
 /// How a resource differs.
@@ -140,6 +150,7 @@ impl Plan {
         let mut plan = comparison.plan();
         let attributed = causes::find(world, question, &comparison, &mut plan.changes);
         (plan.no_effect, plan.unknown_workloads) = no_effect::find(world, question, &comparison, &attributed);
+        winners::find(world, question, &comparison, &mut plan.changes);
         plan.effects = effects::find(&comparison);
         plan.risks = risks::find(question, &comparison, &plan.changes, &attributed);
         plan

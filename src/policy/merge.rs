@@ -222,6 +222,13 @@ pub(super) fn is_other_form(path: &str, other: &str) -> bool {
     })
 }
 
+/// Whether two settings are of one choice, of whichever of its forms: where one has nobody who says it, who says the
+/// other decides what holds.
+pub fn is_of_one_choice(path: &str, other: &str) -> bool {
+    let is_of_some = |path: &str, forms: &[Form]| forms.iter().any(|form| is_of(path, form));
+    CHOICES.iter().any(|forms| is_of_some(path, forms) && is_of_some(other, forms))
+}
+
 fn is_of(path: &str, form: Form) -> bool {
     form.iter().any(|prefix| is_below(path, prefix))
 }

@@ -19,7 +19,7 @@ mod reference;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::{config, discovery, policy::document};
+use crate::{config, discovery, plan, policy::document};
 
 /// Something that has a schema of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +74,49 @@ pub fn of_policy_file() -> Value {
     finish("policy", json!({ "type": "object", "oneOf": kinds }), generator)
 }
 
+/// What programs read and write around `chancery plan`, beside the documents that people write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// What `chancery plan -o json` prints.
+    Plan,
+    /// What `chancery plan --load` reads.
+    Load,
+}
+
+impl Data {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Plan, Self::Load];
+
+    /// As the command line writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "Plan",
+            Self::Load => "Load",
+        }
+    }
+
+    /// Its schema.
+    pub fn schema(self) -> Value {
+        let mut generator = match self {
+            Self::Plan => generator_of(SchemaSettings::draft07().for_serialize()),
+            Self::Load => generator(),
+        };
+        let root = match self {
+            Self::Plan => plan::schema(&mut generator),
+            Self::Load => plan::load_schema(&mut generator),
+        };
+        finish(self.name(), root.to_value(), generator)
+    }
+}
+
 /// The reference page of one kind, as Markdown.
 pub fn page(kind: Kind) -> String {
-    reference::page(&of(kind))
+    page_of(&of(kind))
+}
+
+/// The reference page of a schema of this module, as Markdown.
+pub fn page_of(schema: &Value) -> String {
+    reference::page(schema)
 }
 
 /// What every document has, around the `spec` of its kind.
@@ -104,7 +144,10 @@ fn policy(kind: &document::KindSchema, generator: &mut SchemaGenerator) -> Value
 }
 
 fn generator() -> SchemaGenerator {
-    let mut settings = SchemaSettings::draft07();
+    generator_of(SchemaSettings::draft07())
+}
+
+fn generator_of(mut settings: SchemaSettings) -> SchemaGenerator {
     // Before those of the draft, which move what stands beside a `$ref`.
     settings.transforms.insert(0, Box::new(docs::Docs));
     settings.into_generator()

@@ -84,21 +84,23 @@ impl Connections {
         let mut staying = true;
         loop {
             let may_stay = staying;
-            let seldom = pin!(async {
-                tokio::select! {
-                    () = &mut alarm, if may_stay => Happening::Alarm,
-                    wish = link.wished() => Happening::Wish(wish),
-                }
-            });
-            let happened = tokio::select! {
-                biased;
-                ended = &mut connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended");
+            let happened = {
+                let seldom = pin!(async {
+                    tokio::select! {
+                        () = &mut alarm, if may_stay => Happening::Alarm,
+                        wish = link.wished() => Happening::Wish(wish),
                     }
-                    return;
+                });
+                tokio::select! {
+                    biased;
+                    ended = &mut connection => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, "a connection ended");
+                        }
+                        return;
+                    }
+                    happened = Seldom::new(seldom) => happened,
                 }
-                happened = Seldom::new(seldom) => happened,
             };
             match happened {
                 Happening::Alarm if !link.greeted() => {

@@ -120,6 +120,11 @@ impl Envoy {
         eventually(name, async || Some(self.stat(name).await).filter(|value| wanted(*value))).await
     }
 
+    /// Every cluster with its endpoints, and what each has in use.
+    pub async fn clusters(&self) -> Value {
+        serde_json::from_str(&http::get_chunked(&self.admin(), "/clusters?format=json").await.unwrap()).unwrap()
+    }
+
     pub async fn config_dump(&self) -> Value {
         serde_json::from_str(&http::get_chunked(&self.admin(), "/config_dump").await.unwrap()).unwrap()
     }

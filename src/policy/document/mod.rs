@@ -182,6 +182,11 @@ impl Document {
         self.source.place(path)
     }
 
+    /// Whether something is written at a path below the document's root.
+    pub fn has(&self, path: &str) -> bool {
+        self.source.has(path)
+    }
+
     /// Every scalar at or below a path as it is written, each with its own path.
     pub fn scalars(&self, path: &str) -> Vec<(String, String)> {
         self.source.scalars(path)

@@ -123,6 +123,34 @@ impl PolicySet {
     ) -> Why {
         let service = &*entry.service;
         let candidates = self.candidates(service, view);
+        let mut why = self.said_by(&candidates, entry, port, proxy, view, catalog);
+        why.not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
+        // The view knows the namespace only where it distinguishes something; what is said here is of this proxy's own.
+        let namespace = if proxy.namespace.is_empty() { view.namespace.as_deref() } else { Some(&*proxy.namespace) };
+        let client = Client { namespace, root: self.root_namespace() };
+        why.not_applied.extend(self.rules_without_a_say(service, client, &candidates));
+        why.not_applied.extend(patches::without_a_say(self, service, port, proxy, view));
+        let idle = nothing_counts(&why.targets, &why.not_applied);
+        why.not_applied.extend(idle);
+        why.not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
+        why
+    }
+
+    /// What is said of a service as a proxy sees it, without a search through all documents for those that have no say.
+    pub fn said(&self, entry: &CatalogEntry, proxy: &Proxy, view: &ClientView, catalog: &Catalog) -> Why {
+        self.said_by(&self.candidates(&entry.service, view), entry, None, proxy, view, catalog)
+    }
+
+    fn said_by(
+        &self,
+        candidates: &Candidates<'_>,
+        entry: &CatalogEntry,
+        port: Option<&Port>,
+        proxy: &Proxy,
+        view: &ClientView,
+        catalog: &Catalog,
+    ) -> Why {
+        let service = &*entry.service;
         let subsets = candidates.subsets();
         let ports = service.ports.iter().filter(|candidate| port.is_none_or(|port| port.number == candidate.number));
         let mut idle = Vec::new();
@@ -160,15 +188,7 @@ impl PolicySet {
         not_applied.extend(idle);
         let unrouted = routed.not_applied.into_iter();
         not_applied.extend(unrouted.map(|(document, field, reason)| NotApplied { document, field, reason }));
-        not_applied.extend(self.policies_without_a_say(entry, port, proxy, view, &candidates));
-        // The view knows the namespace only where it distinguishes something; what is said here is of this proxy's own.
-        let namespace = if proxy.namespace.is_empty() { view.namespace.as_deref() } else { Some(&*proxy.namespace) };
-        let client = Client { namespace, root: self.root_namespace() };
-        not_applied.extend(self.rules_without_a_say(service, client, &candidates));
-        not_applied.extend(patches::without_a_say(self, service, port, proxy, view));
-        not_applied.extend(nothing_counts(&targets, &not_applied));
-        not_applied.sort_by(|a, b| (&a.document.id, &a.field).cmp(&(&b.document.id, &b.field)));
-        let subsets = defined_subsets(&candidates);
+        let subsets = defined_subsets(candidates);
         let patches = patches::stated(self, service, port, view);
         let mesh = self.mesh_settings();
         Why { targets, subsets, routes: routes.collect(), definition, patches, scope, mesh, not_applied }
