@@ -186,6 +186,7 @@ async fn the_effects_that_are_predicted_are_those_that_are_seen() {
         let before = Seen::now(&envoy).await;
         plane.write("policies/mesh.yaml", &mesh);
         plane.write_policies(policies);
+        in_force(&plane, &[&mesh, policies]).await;
         arrived(&envoy, &plan, &before).await;
         for (effect, resource) in &predicted {
             let is_seen = async || {
@@ -228,6 +229,16 @@ async fn connect_to_all(envoy: &Envoy) {
             !used || connected
         };
         hosts.all(is_reached).then_some(())
+    })
+    .await;
+}
+
+/// Waits until the server says that these texts are in force: an Envoy may hear of it before.
+async fn in_force(plane: &ControlPlane, texts: &[&str]) {
+    eventually("the server has taken the policies", async || {
+        let policies = plane.get_json("/api/v1/policies").await;
+        let files = policies["files"].as_array()?;
+        texts.iter().all(|text| files.iter().any(|file| file["text"] == *text)).then_some(())
     })
     .await;
 }
@@ -333,6 +344,7 @@ async fn as_many_keys_move_as_is_said() {
         let predicted: f64 = text.split(' ').next().unwrap().parse().unwrap();
         let modified = envoy.stat("cluster_manager.cluster_modified").await;
         plane.write_policies(&proposed);
+        in_force(&plane, &[&proposed]).await;
         envoy.until("cluster_manager.cluster_modified", |now| now > modified).await;
         envoy.until("cluster_manager.warming_clusters", |warming| warming == 0).await;
         let after = who_serves(&envoy).await;

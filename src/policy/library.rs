@@ -167,20 +167,11 @@ fn read(source: &Arc<SourceFile>, old: Option<&File>) -> File {
     let is_good = !read.problems.iter().any(|problem| problem.level == Level::Error);
     let good = match (is_good, old) {
         (false, Some(old)) => old.good.clone(),
-        (true, Some(old)) => {
-            Content { text: Some(source.clone()), documents: keep_equal(read.documents, &old.good.documents) }
-        }
-        (true, None) => Content { text: Some(source.clone()), documents: read.documents },
+        // Also a document that says the same is a new value: where it stands, the newest text has to be shown.
+        (true, _) => Content { text: Some(source.clone()), documents: read.documents },
         (false, None) => Content { text: None, documents: read.documents },
     };
     File { newest: source.clone(), problems: read.problems, silences: read.silences, good, waiting: None }
-}
-
-/// Documents with a new place are new values, so that diagnostics point to where they stand now; only a document
-/// whose text did not move at all stays the one it was.
-fn keep_equal(new: Vec<Arc<Document>>, old: &[Arc<Document>]) -> Vec<Arc<Document>> {
-    let same = |a: &Arc<Document>, b: &Arc<Document>| a == b && a.place().line == b.place().line;
-    new.into_iter().map(|document| old.iter().find(|old| same(old, &document)).cloned().unwrap_or(document)).collect()
 }
 
 fn build(files: &BTreeMap<Arc<str>, File>) -> (PolicySet, Vec<Diagnostic>) {
@@ -242,6 +233,15 @@ mod tests {
         other.update(&library.good_files());
         assert_eq!(in_force(&other), in_force(&library));
         assert!(!other.has_errors());
+    }
+
+    #[test]
+    fn where_a_document_stands_the_newest_text_is_shown() {
+        let mut library = Library::default();
+        library.update([&file("a.yaml", &[("one", 5), ("two", 6)])]);
+        let newest = file("a.yaml", &[("one", 7), ("two", 6)]);
+        library.update([&newest]);
+        assert!(library.policies().documents().all(|document| document.place().file == newest));
     }
 
     #[test]
