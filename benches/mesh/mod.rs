@@ -34,7 +34,7 @@ pub fn endpoints(number: u32, generation: u32) -> Arc<EndpointSet> {
     let endpoint = |index: u32| Endpoint {
         address: Address::Ip(Ipv4Addr::from(0x0a00_0000 + number * 16 + index).into()),
         ports: BTreeMap::new(),
-        locality: Locality::new("eu", if index % 2 == 0 { "eu-1" } else { "eu-2" }, ""),
+        locality: Locality::new("eu", if index.is_multiple_of(2) { "eu-1" } else { "eu-2" }, ""),
         weight: NonZeroU32::new(1 + if index == 0 { generation % 100 } else { 0 }).expect("not 0"),
         health: Health::Healthy,
         labels: [("version".into(), "v1".into())].into(),
@@ -96,17 +96,15 @@ pub struct Plane {
     world: World,
     library: Library,
     publish: Publish,
-    group: NodeGroup,
     watch: SnapshotWatch,
 }
 
 impl Plane {
     pub fn new(library: Library) -> Self {
         let publish = Publish::default();
-        let group = NodeGroup::default();
-        let watch = publish.subscribe(&group);
+        let watch = publish.subscribe(&NodeGroup::default());
         let guard = Guard::new(GuardSettings { max_removed_percent: 50, hold: Duration::from_secs(30) });
-        Self { guard, merge: Merge::default(), world: World::default(), library, publish, group, watch }
+        Self { guard, merge: Merge::default(), world: World::default(), library, publish, watch }
     }
 
     /// A round, problems and forgetting included. Returns what streams see.
@@ -122,7 +120,6 @@ impl Plane {
         }
         self.world.retain(&groups);
         assert!(self.world.problems().is_empty());
-        let latest = self.watch.borrow_and_update().clone();
-        latest.or_else(|| self.publish.latest(&self.group)).expect("published")
+        self.watch.latest().expect("published")
     }
 }
