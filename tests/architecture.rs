@@ -78,6 +78,9 @@ const PURE: &[&str] = &[
     "xds/message.rs",
     "xds/held.rs",
     "xds/in_flight.rs",
+    "xds/blame.rs",
+    "xds/rejections.rs",
+    "control/quarantine",
     "xds/changes.rs",
 ];
 

@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 use super::{Admin, time};
 use crate::{
     catalog::services_json,
+    control::{
+        Maker, Rejected,
+        quarantine::{Case, Unit},
+    },
     diagnostic::{At, Diagnostic, Place, SourceFile},
 };
 
@@ -24,6 +28,7 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/api/v1/proxies", get(proxies))
         .route("/api/v1/policies", get(policies))
         .route("/api/v1/resources", get(resources))
+        .route("/api/v1/rejections", get(rejections))
 }
 
 /// In the format of the service snapshot, so that what is printed can be served again; sources and problems beside.
@@ -73,6 +78,37 @@ async fn policies(State(admin): State<Admin>) -> Json<Value> {
     }
     let files: Vec<Value> = files.into_iter().map(|(path, text)| json!({ "path": path, "text": text })).collect();
     Json(json!({ "policies": policies, "files": files, "problems": problems(&status.problems) }))
+}
+
+/// What proxies reject of what they are sent, who wrote it, and what is done about it.
+async fn rejections(State(admin): State<Admin>) -> Json<Value> {
+    let status = admin.status();
+    Json(json!({ "rejections": status.rejected.iter().map(rejection).collect::<Vec<_>>() }))
+}
+
+fn rejection(rejected: &Rejected) -> Value {
+    let Rejected { case, makers } = rejected;
+    let Case { unit, quarantined, together_with, has_earlier, nodes, count, message, documents: _ } = case;
+    let Unit { resource_type, resource, host, version } = unit;
+    let documents: Vec<Value> = makers
+        .iter()
+        .map(|Maker { document, field }| {
+            let place = document.place_of(field);
+            json!({ "document": document.name(), "file": &*place.file.path, "line": place.line, "field": field })
+        })
+        .collect();
+    json!({
+        "type": resource_type.plural(), "resource": resource.as_str(), "virtualHost": host.as_deref(),
+        "version": version.to_string(), "quarantined": quarantined,
+        "offered": match (quarantined, has_earlier) {
+            (false, _) => "as it is",
+            (true, true) => "the form that was accepted last",
+            (true, false) => "nothing",
+        },
+        "proxies": nodes.iter().map(|node| &**node).collect::<Vec<_>>(), "count": count, "message": &**message,
+        "togetherWith": together_with.iter().map(|unit| unit.host.as_deref().unwrap_or(unit.resource.as_str())).collect::<Vec<_>>(),
+        "documents": documents,
+    })
 }
 
 #[derive(Debug, Deserialize)]

@@ -42,6 +42,7 @@ fn describe() -> Value {
                     },
                 },
             },
+            "/api/v1/rejections": json_list("What proxies reject and none has accepted: the resource, the proxy's words, how many reject it, what all are offered instead, and the documents that made it, by line", "rejections"),
             "/api/v1/resources": {
                 "get": {
                     "summary": "What a connected proxy is served, as proto3 JSON: clusters, endpoints, listeners, routes, secrets",
@@ -89,7 +90,7 @@ mod tests {
     fn every_path_has_a_summary_and_an_answer() {
         let document = describe();
         let paths = document["paths"].as_object().expect("an object of paths");
-        assert_eq!(paths.len(), 9);
+        assert_eq!(paths.len(), 10);
         for (path, item) in paths {
             for (method, operation) in item.as_object().expect("operations by method") {
                 assert!(operation["summary"].is_string(), "{method} {path}");

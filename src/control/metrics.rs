@@ -18,6 +18,8 @@ pub struct Metrics {
     held_removals: Gauge,
     from_state: Gauge,
     lagging: Gauge,
+    rejected: Gauge,
+    quarantined: Gauge,
     services_resolved: Counter,
     units_compiled: Counter,
     resources_encoded: Counter,
@@ -36,6 +38,8 @@ impl Metrics {
             held_removals: Gauge::default(),
             from_state: Gauge::default(),
             lagging: Gauge::default(),
+            rejected: Gauge::default(),
+            quarantined: Gauge::default(),
             services_resolved: Counter::default(),
             units_compiled: Counter::default(),
             resources_encoded: Counter::default(),
@@ -65,6 +69,16 @@ impl Metrics {
             "lagging",
             "1 while a source is not sure to have said all it knows: removals that only another replica can know of wait",
             metrics.lagging.clone(),
+        );
+        control.register(
+            "rejected_resources",
+            "Resources and virtual hosts that a proxy rejects and none has accepted: /api/v1/rejections names them",
+            metrics.rejected.clone(),
+        );
+        control.register(
+            "quarantined_resources",
+            "Of those the ones that are kept from all proxies: change the policy",
+            metrics.quarantined.clone(),
         );
         control.register(
             "services_resolved",
@@ -98,6 +112,8 @@ impl Metrics {
         let sources = status.sources.iter().filter(|source| source.from_state.is_some()).count();
         gauge(&self.from_state, sources + usize::from(status.policies_from_state.is_some()));
         gauge(&self.lagging, usize::from(status.lagging));
+        gauge(&self.rejected, status.rejected.len());
+        gauge(&self.quarantined, status.rejected.iter().filter(|rejected| rejected.case.quarantined).count());
         advance(&self.rounds, status.rounds);
         advance(&self.services_resolved, status.work.services_resolved);
         advance(&self.units_compiled, status.work.units_compiled);

@@ -1,9 +1,9 @@
 //! The control loop: the only writer. It waits for changes, lets them settle, and publishes what follows from them.
 //!
 //! ```text
-//!  slices, policy files ──► settle ──► World (merge, resolve, compile) ──► publish
-//!                                        ▲
-//!  a group that nobody had ──────────────┘
+//!  slices, policy files ──► settle ──► World (merge, resolve, compile) ──► Quarantine ──► publish
+//!                                        ▲                                   ▲
+//!  a group that nobody had ──────────────┘      what clients reject ─────────┘
 //! ```
 //!
 //! Everything is level-triggered: a round looks at the latest of everything, so a missed wake-up costs nothing and a
@@ -16,6 +16,8 @@ mod by_namespace;
 mod entries;
 mod metrics;
 mod patches;
+pub mod quarantine;
+mod rejected;
 mod release;
 mod settle;
 mod status;
@@ -34,8 +36,10 @@ use tokio::{
     time::{sleep_until, timeout, timeout_at},
 };
 
+use self::quarantine::Quarantine;
 pub use self::{
     metrics::Metrics,
+    rejected::{Maker, Rejected},
     release::{HeldRemoval, Release, ReleaseError, Released, Releaser, Releases},
     settle::Settle,
     status::{Readiness, SourceStatus, Status, Work},
@@ -103,6 +107,7 @@ struct State {
     policies_were_kept: bool,
     merge: Merge,
     world: World,
+    quarantine: Quarantine,
     rounds: u64,
     reported: Vec<Diagnostic>,
     /// The policy files as they were read last.
@@ -131,6 +136,7 @@ impl Control {
             remembered_policies,
             merge: Merge::default(),
             world: World::default(),
+            quarantine: Quarantine::default(),
             rounds: 0,
             reported: Vec::new(),
             read: None,
@@ -168,18 +174,25 @@ impl Control {
                 let _ = reply.send(Ok(released));
             }
             let Parts { sources, policy_files, publish, releases, saving, .. } = &mut self.parts;
-            let must_settle = tokio::select! {
-                () = changed(sources, policy_files) => true,
-                // A new group waits for nobody: nothing changed but that somebody came.
-                () = publish.wanted() => false,
-                () = until(again_at) => false,
-                () = news(saving) => false,
-                Some((release, reply)) = releases.0.recv() => {
-                    match self.release(&release) {
-                        Ok(what) => released = Some((reply, what)),
-                        Err(error) => drop(reply.send(Err(error))),
+            let must_settle = loop {
+                tokio::select! {
+                    () = changed(sources, policy_files) => break true,
+                    // A new group waits for nobody: nothing changed but that somebody came.
+                    () = publish.wanted() => break false,
+                    () = publish.testimonies().given() => {
+                        if self.state.quarantine.hear(publish.testimonies().take()) {
+                            break false;
+                        }
                     }
-                    false
+                    () = until(again_at) => break false,
+                    () = news(saving) => break false,
+                    Some((release, reply)) = releases.0.recv() => {
+                        match self.release(&release) {
+                            Ok(what) => released = Some((reply, what)),
+                            Err(error) => drop(reply.send(Err(error))),
+                        }
+                        break false;
+                    }
                 }
             };
             if must_settle {
@@ -217,6 +230,7 @@ impl Control {
         }
         let groups = parts.publish.watched_groups();
         let mut compile_problems = Vec::new();
+        state.quarantine.begin_round();
         for group in &groups {
             let compiled = state.world.compile(group);
             for problem in compiled.problems {
@@ -225,10 +239,15 @@ impl Control {
                 }
             }
             if readiness == Readiness::Ready {
-                let snapshot = if lagging { Arc::new(compiled.snapshot.lagging()) } else { compiled.snapshot };
+                let reviewed = state.quarantine.review(&compiled.snapshot, started);
+                let snapshot = if lagging { Arc::new(reviewed.lagging()) } else { reviewed };
                 parts.publish.publish(group, snapshot);
             }
         }
+        state.quarantine.end_round();
+        let again_at = again_at.into_iter().chain(state.quarantine.again_at(started)).min();
+        let cases = state.quarantine.cases(started).into_iter();
+        let rejected: Vec<Rejected> = cases.map(|case| Rejected::of(case, &mut state.world, &groups)).collect();
         state.world.retain(&groups);
         state.rounds += 1;
         let mut problems: Vec<Diagnostic> = slices.iter().flat_map(|slice| slice.problems.clone()).collect();
@@ -243,6 +262,7 @@ impl Control {
             let diagnostic = Diagnostic::file_error("conflict", "services", problem.to_string());
             Diagnostic { level: Level::Warning, ..diagnostic }
         }));
+        problems.extend(rejected.iter().map(Rejected::diagnostic));
         report(&mut state.reported, &problems);
         let good = Good {
             sources: slices.iter().zip(&state.remembered).map(good_services).collect(),
@@ -262,6 +282,7 @@ impl Control {
             groups,
             work: state.world.work(),
             held,
+            rejected,
         };
         parts.good.send_replace(Arc::new(good));
         self.finish(status, started.elapsed());

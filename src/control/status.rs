@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::release::HeldRemoval;
+use super::{rejected::Rejected, release::HeldRemoval};
 use crate::{
     diagnostic::{Diagnostic, SourceFile},
     model::{Catalog, NodeGroup},
@@ -37,6 +37,8 @@ pub struct Status {
     pub groups: Vec<NodeGroup>,
     /// Removals that a guard holds.
     pub held: Vec<HeldRemoval>,
+    /// What clients reject of what they are sent.
+    pub rejected: Vec<Rejected>,
     /// Work since the start.
     pub work: Work,
 }
@@ -56,6 +58,7 @@ impl Default for Status {
             problems: Vec::new(),
             groups: Vec::new(),
             held: Vec::new(),
+            rejected: Vec::new(),
             work: Work::default(),
         }
     }

@@ -106,6 +106,11 @@ impl World {
         &self.mesh
     }
 
+    /// What policies mean for a service, as one kind of client sees it.
+    pub(super) fn policy(&mut self, client: &ClientView, service: &ServiceName) -> Option<Arc<ServicePolicy>> {
+        self.view(client).policies.get(service).cloned()
+    }
+
     /// Which facts about a proxy distinguish anything.
     pub fn grouping(&self) -> &Arc<Grouping> {
         &self.grouping

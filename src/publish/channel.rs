@@ -74,6 +74,8 @@ impl Channel {
         listeners.to_everything.ring_all();
         match before {
             None => listeners.to_some.ring_all(),
+            // Rare, and something to say may follow from it for anybody.
+            Some(before) if before.doubts() != snapshot.doubts() => listeners.to_some.ring_all(),
             Some(before) if !listeners.by_name.is_empty() => listeners.ring_for(&before, &snapshot),
             Some(_) => {}
         }

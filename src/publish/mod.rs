@@ -4,11 +4,14 @@
 //! only whom a change of that group's snapshot concerns. The first stream of a new group asks for it; the control loop hears that,
 //! compiles, and publishes. Nothing is served before there is a grouping: that is the readiness gate.
 //!
+//! The other way round goes only what clients say of what is doubted: [`Testimonies`].
+//!
 //! The map is touched when a stream begins and when a group changes; it is never the source of truth (the control
 //! loop is), and no guard of it is held across an await.
 
 mod bell;
 mod channel;
+mod testimonies;
 
 use std::sync::Arc;
 
@@ -23,6 +26,7 @@ use crate::{
 pub use bell::{Bell, Ear};
 use channel::Channel;
 pub use channel::SnapshotWatch;
+pub use testimonies::{Said, Testimonies};
 
 /// Groups and their latest snapshots.
 #[derive(Debug)]
@@ -30,11 +34,17 @@ pub struct Publish {
     groups: DashMap<NodeGroup, Arc<Channel>>,
     grouping: watch::Sender<Option<Arc<Grouping>>>,
     wanted: Notify,
+    testimonies: Testimonies,
 }
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { groups: DashMap::new(), grouping: watch::Sender::new(None), wanted: Notify::new() }
+        Self {
+            groups: DashMap::new(),
+            grouping: watch::Sender::new(None),
+            wanted: Notify::new(),
+            testimonies: Testimonies::default(),
+        }
     }
 }
 
@@ -58,6 +68,11 @@ impl Publish {
     /// What a group is served now; absent when nobody watches it or it was never compiled.
     pub fn latest(&self, group: &NodeGroup) -> Option<Arc<Snapshot>> {
         self.groups.get(group).and_then(|channel| channel.latest())
+    }
+
+    /// What clients said of what they were sent.
+    pub fn testimonies(&self) -> &Testimonies {
+        &self.testimonies
     }
 
     /// For the control loop: returns when a group was asked for that nobody had.

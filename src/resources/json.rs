@@ -2,11 +2,10 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use prost::encoding::DecodeContext;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value, json};
 
-use super::{Resource, ResourceType, Snapshot};
+use super::{Resource, ResourceType, Snapshot, virtual_hosts};
 use crate::descriptors;
 
 /// One resource.
@@ -25,7 +24,7 @@ pub fn to_json(resource_type: ResourceType, resource: &Resource) -> Value {
 /// hosts that differ are shown: there may be thousands of them.
 pub fn differing_json(resource_type: ResourceType, a: Option<&Resource>, b: Option<&Resource>) -> (Value, Value) {
     if let (ResourceType::Route, Some(a), Some(b)) = (resource_type, a, b)
-        && let (Some(from), Some(to)) = (virtual_hosts(a), virtual_hosts(b))
+        && let (Some(from), Some(to)) = (virtual_hosts::ranges(a), virtual_hosts::ranges(b))
     {
         let pruned = |resource: &Resource, own: &[Range<usize>], of: &Resource, other: &[Range<usize>]| {
             let body = of.body();
@@ -46,23 +45,6 @@ pub fn differing_json(resource_type: ResourceType, a: Option<&Resource>, b: Opti
     }
     let json = |resource: Option<&Resource>| resource.map_or(Value::Null, |resource| to_json(resource_type, resource));
     (json(a), json(b))
-}
-
-/// Where each virtual host stands in the body of a RouteConfiguration, its key and length included.
-fn virtual_hosts(routes: &Resource) -> Option<Vec<Range<usize>>> {
-    /// `RouteConfiguration.virtual_hosts`.
-    const VIRTUAL_HOSTS: u32 = 2;
-    let body = routes.body();
-    let (mut rest, mut hosts) = (&body[..], Vec::new());
-    while !rest.is_empty() {
-        let start = body.len() - rest.len();
-        let (tag, wire_type) = prost::encoding::decode_key(&mut rest).ok()?;
-        prost::encoding::skip_field(wire_type, tag, &mut rest, DecodeContext::default()).ok()?;
-        if tag == VIRTUAL_HOSTS {
-            hosts.push(start..body.len() - rest.len());
-        }
-    }
-    Some(hosts)
 }
 
 impl Snapshot {

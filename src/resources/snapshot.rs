@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    doubts::Doubts,
     resource_type::{PerType, ResourceType},
     set::ResourceSet,
 };
@@ -13,23 +14,35 @@ use super::{
 pub struct Snapshot {
     sets: PerType<Arc<ResourceSet>>,
     lagging: bool,
+    /// Absent = nothing is doubted.
+    doubts: Option<Arc<Doubts>>,
 }
 
 impl Snapshot {
     /// Puts the sets together; the caller answers for their consistency.
     pub fn new(sets: PerType<Arc<ResourceSet>>) -> Self {
-        Self { sets, lagging: false }
+        Self { sets, lagging: false, doubts: None }
     }
 
     /// The same, of a replica that is not sure to know all there is at present: what it lacks may still exist.
     #[must_use]
     pub fn lagging(&self) -> Self {
-        Self { sets: self.sets.clone(), lagging: true }
+        Self { lagging: true, ..self.clone() }
     }
 
     /// Whether what is not here may exist all the same, and only another replica knows.
     pub fn is_lagging(&self) -> bool {
         self.lagging
+    }
+
+    /// The sets, of which some resources are doubted.
+    pub fn with_doubts(sets: PerType<Arc<ResourceSet>>, doubts: Doubts) -> Self {
+        Self { doubts: (!doubts.is_empty()).then(|| Arc::new(doubts)), ..Self::new(sets) }
+    }
+
+    /// What is doubted, if anything is.
+    pub fn doubts(&self) -> Option<&Arc<Doubts>> {
+        self.doubts.as_ref()
     }
 
     /// The resources of one type.
@@ -48,7 +61,7 @@ impl PartialEq for Snapshot {
         let same = |(resource_type, set): (ResourceType, &Arc<ResourceSet>)| {
             Arc::ptr_eq(set, other.set(resource_type)) || set == other.set(resource_type)
         };
-        self.lagging == other.lagging && self.sets.iter().all(same)
+        self.lagging == other.lagging && self.doubts == other.doubts && self.sets.iter().all(same)
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Shared {
     pub(super) asked: AskedBefore,
     steps: Mutex<Steps>,
     differences: Mutex<VecDeque<Difference>>,
-    bodies: Mutex<VecDeque<(BodyKey, Bytes)>>,
+    bodies: Mutex<VecDeque<(BodyKey, SharedBody)>>,
     names: Mutex<HashMap<u64, Weak<std::collections::BTreeSet<ResourceName>>>>,
     /// How often a difference was worked out, for tests that count work.
     pub differences_computed: std::sync::atomic::AtomicU64,
@@ -56,6 +56,13 @@ struct Difference {
     before: Arc<ResourceSet>,
     after: Arc<ResourceSet>,
     names: Arc<[ResourceName]>,
+}
+
+/// A body, and the names of the resources in it.
+#[derive(Debug, Clone)]
+pub(super) struct SharedBody {
+    pub bytes: Bytes,
+    pub names: Arc<[ResourceName]>,
 }
 
 /// What a body consists of: equal keys, equal bytes.
@@ -121,7 +128,7 @@ impl Shared {
     }
 
     /// The body with that key.
-    pub(super) fn body(&self, key: BodyKey, build: impl FnOnce() -> Bytes) -> Bytes {
+    pub(super) fn body(&self, key: BodyKey, build: impl FnOnce() -> SharedBody) -> SharedBody {
         let mut kept = lock(&self.bodies);
         if let Some((_, body)) = kept.iter().find(|(known, _)| *known == key) {
             return body.clone();
@@ -129,7 +136,7 @@ impl Shared {
         self.bodies_built.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let body = build();
         push(&mut kept, (key, body.clone()));
-        while kept.iter().map(|(_, body)| body.len()).sum::<usize>() > BYTES_KEPT {
+        while kept.iter().map(|(_, body)| body.bytes.len()).sum::<usize>() > BYTES_KEPT {
             kept.pop_front();
         }
         body

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::model::ResourceName;
+use crate::{
+    model::ResourceName,
+    resources::{Resource, ResourceSet},
+};
 
 /// How long routes and listeners wait for new clusters to be warm. Envoy gives a resource 15 s itself.
 const WARMING: Duration = Duration::from_secs(15);
@@ -28,10 +31,52 @@ const REMEMBERED: usize = 128;
 pub(super) struct Sent {
     pub nonce: u64,
     pub since: Instant,
-    /// Some of the names it had.
+    /// The names it had, shared with other streams.
     pub names: Arc<[ResourceName]>,
     /// Whether it had resources that the client did not hold before.
     pub adds: bool,
+    /// The set its resources are of, but for those that were sent instead.
+    pub set: Arc<ResourceSet>,
+    /// The set that was held before.
+    pub before: Arc<ResourceSet>,
+    /// Absent = all these resources were due, in the form of the set, and nothing else was said.
+    pub beside: Option<Arc<Beside>>,
+}
+
+/// What makes a response more than resources of a set.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Those of the names that were due; absent = all. The others stand there since a full state names everything.
+    pub due: Option<Vec<ResourceName>>,
+    /// Resources in another form than the set's.
+    pub instead: Vec<Resource>,
+    pub removed: Vec<ResourceName>,
+}
+
+impl Beside {
+    /// Absent where it says nothing.
+    pub fn shared(self) -> Option<Arc<Self>> {
+        let says_something = self.due.is_some() || !self.instead.is_empty() || !self.removed.is_empty();
+        says_something.then(|| Arc::new(self))
+    }
+}
+
+impl Sent {
+    /// The form in which it had a resource.
+    pub fn resource(&self, name: &ResourceName) -> Option<&Resource> {
+        let mut instead = self.beside.iter().flat_map(|beside| &beside.instead);
+        instead.find(|resource| resource.name() == name).or_else(|| self.set.get(name.as_str()))
+    }
+
+    /// The names that were due.
+    pub fn due(&self) -> &[ResourceName] {
+        self.beside.as_ref().and_then(|beside| beside.due.as_deref()).unwrap_or(&self.names)
+    }
+
+    /// What it took away.
+    pub fn removed(&self) -> &[ResourceName] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.removed)
+    }
 }
 
 /// All of one type, oldest first.
@@ -55,10 +100,17 @@ impl InFlight {
         self.0.back()
     }
 
-    /// The response with that nonce has been answered; with it all that were sent before.
-    pub fn settle(&mut self, nonce: &str) -> Option<Sent> {
+    /// The response with that nonce has been answered; with it all that were sent before, of which it is not known how.
+    pub fn settle(&mut self, nonce: &str) -> Option<(Sent, Vec<Sent>)> {
         let position = self.0.iter().position(|sent| nonce_text(sent.nonce) == nonce)?;
-        self.0.drain(..=position).next_back()
+        let mut settled = self.0.drain(..=position);
+        let sent = settled.next_back()?;
+        Some((sent, settled.collect()))
+    }
+
+    /// Whether a response with a name in it is on its way.
+    pub fn has(&self, name: &ResourceName) -> bool {
+        self.0.iter().any(|sent| sent.names.contains(name))
     }
 
     /// The client no longer subscribes to anything: there may be no answers.
@@ -91,7 +143,15 @@ mod tests {
     fn in_flight(since: &[(Instant, bool)]) -> InFlight {
         let mut in_flight = InFlight::default();
         for (nonce, (since, adds)) in (1..).zip(since) {
-            in_flight.push(Sent { nonce, since: *since, names: Arc::default(), adds: *adds });
+            in_flight.push(Sent {
+                nonce,
+                since: *since,
+                names: Arc::default(),
+                adds: *adds,
+                set: Arc::default(),
+                before: Arc::default(),
+                beside: None,
+            });
         }
         in_flight
     }
@@ -100,10 +160,10 @@ mod tests {
     fn an_answer_settles_what_was_sent_before() {
         let start = Instant::now();
         let mut sent = in_flight(&[(start, false), (start, true), (start, false)]);
-        assert_eq!(sent.settle("2").map(|sent| sent.nonce), Some(2));
-        assert_eq!(sent.settle("1").map(|sent| sent.nonce), None, "that is history");
+        assert_eq!(sent.settle("2").map(|(sent, skipped)| (sent.nonce, skipped.len())), Some((2, 1)));
+        assert_eq!(sent.settle("1").map(|(sent, _)| sent.nonce), None, "that is history");
         assert_eq!(sent.warm_at(start), None);
-        assert_eq!(sent.settle("3").map(|sent| sent.nonce), Some(3));
+        assert_eq!(sent.settle("3").map(|(sent, _)| sent.nonce), Some(3));
         assert!(sent.is_empty());
     }
 

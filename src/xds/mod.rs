@@ -13,6 +13,7 @@
 mod admission;
 mod alarm;
 mod asked;
+mod blame;
 mod changes;
 mod clients;
 mod connection;
@@ -25,6 +26,7 @@ mod message;
 mod metrics;
 mod node;
 mod reader;
+mod rejections;
 mod request;
 mod seldom;
 mod server;

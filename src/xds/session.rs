@@ -7,7 +7,8 @@
 //!   come again, and asks for nothing. Nothing ever waits for the acknowledgement of a cluster to send endpoints,
 //!   since Envoy withholds it until they came.
 //! - Every name that is subscribed to is answered, with the resource or with its absence.
-//! - What a client rejected is what it was sent: it stays as it is until the content differs.
+//! - What a client rejected is what it was sent: it stays as it is until the content differs. What was sent beside it
+//!   is sent again without it ([`super::rejections`]).
 //! - A replica that lags takes nothing from a client that another replica may have given to it: what a client brings
 //!   from an earlier stream, and is not known here, stays until the replica is sure.
 //! - One response of a type is in flight at a time, and never for ever: a newer answer, or time, lets the next go.
@@ -26,17 +27,19 @@ use bytes::Bytes;
 pub use super::dialect::Dialect;
 use super::{
     asked::Asked,
-    changes::{BodyKey, Shared},
+    blame,
+    changes::{BodyKey, Shared, SharedBody},
     held::{Exceptions, Held},
-    in_flight::{InFlight, Sent, nonce_text},
+    in_flight::{Beside, InFlight, Sent, nonce_text},
     message::{self, Content},
+    rejections::{self, Offer, Rejections},
     step::{self, Said, Step},
     subscription::{Changed, Subscription},
     to_answer::{Because, ToAnswer},
 };
 use crate::{
     model::ResourceName,
-    resources::{PerType, Resource, ResourceSet, ResourceType, Snapshot, Version},
+    resources::{Contested, PerType, Resource, ResourceSet, ResourceType, Snapshot, Testimony, Version},
 };
 
 /// A request, of either dialect.
@@ -117,9 +120,9 @@ pub enum Verdict {
     Ack,
     /// It was not, or not wholly.
     Nack {
-        /// The client's words.
+        /// The client's words, shortened.
         message: String,
-        /// Some of the names the response had.
+        /// The resources it is about: those that the words blame, or all that may be meant.
         names: Vec<ResourceName>,
     },
 }
@@ -157,6 +160,7 @@ pub struct Session {
     oddity: Told,
     /// Since when removals wait for a client that came back to ask for everything again.
     came_back: CameBack,
+    testimonies: Vec<Testimony>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +206,8 @@ struct TypeState {
     holds_some: bool,
     /// What was to be said did not fit into one response: the rest follows without waiting.
     unfinished: bool,
+    /// Absent = nothing was rejected, or nothing is left of it.
+    rejections: Option<Box<Rejections>>,
 }
 
 /// What is to be said of one type.
@@ -226,6 +232,7 @@ impl Session {
             odd_since: None,
             oddity: Told::Not,
             came_back: CameBack::No,
+            testimonies: Vec::new(),
         }
     }
 
@@ -262,7 +269,8 @@ impl Session {
         let Some(target) = &self.target else { return true };
         self.types.iter().all(|(resource_type, state)| {
             let is_settled = state.held.is(target.set(resource_type)) && state.to_answer.is_empty();
-            !state.subscription.is_active() || (is_settled && !state.answer_due)
+            let is_good = state.rejections.is_none();
+            !state.subscription.is_active() || (is_settled && is_good && !state.answer_due)
         })
     }
 
@@ -280,6 +288,12 @@ impl Session {
             self.learn(resource_type, &target);
         }
         self.target = Some(target);
+        self.testify_of_what_is_held();
+    }
+
+    /// What the client has said that may decide what others are sent. Asked for after each request and each target.
+    pub fn take_testimonies(&mut self) -> Vec<Testimony> {
+        std::mem::take(&mut self.testimonies)
     }
 
     /// Takes a request.
@@ -363,6 +377,9 @@ impl Session {
                 state.crossing.insert(name.clone());
             }
             state.to_answer.remove(&name);
+            if let Some(rejections) = &mut state.rejections {
+                rejections.forget(&name);
+            }
             state.held.forget(name);
         }
         let is_all = state.to_answer.is_empty() && changed.to_answer == **state.subscription.names();
@@ -398,6 +415,7 @@ impl Session {
         self.wake = None;
         self.look_for_oddities(now);
         let target = self.target.clone()?;
+        ResourceType::ALL.into_iter().for_each(|resource_type| self.offer_apart(resource_type, now));
         if let Some(response) = self.respond_first(&target, Removals::Kept, now) {
             return Some(response);
         }
@@ -436,12 +454,104 @@ impl Session {
     fn settle(&mut self, resource_type: ResourceType, nonce: &str, error: Option<String>) -> Verdict {
         let sent = self.types[resource_type].in_flight.settle(nonce);
         match (sent, error) {
-            (sent, Some(message)) => {
-                Verdict::Nack { message, names: sent.map(|sent| some_of(&sent.names)).unwrap_or_default() }
+            (Some((sent, skipped)), Some(words)) => self.reject(resource_type, &sent, &skipped, &words),
+            (None, Some(words)) => Verdict::Nack { message: blame::summary(&words), names: Vec::new() },
+            (Some((sent, _)), None) => {
+                self.accept(resource_type, &sent);
+                Verdict::Ack
             }
-            (Some(_), None) => Verdict::Ack,
             (None, None) => Verdict::None,
         }
+    }
+
+    fn reject(&mut self, resource_type: ResourceType, sent: &Sent, skipped: &[Sent], words: &str) -> Verdict {
+        let is_full_state = self.dialect == Dialect::Sotw && resource_type.is_full_state();
+        let endpoints = self.types[ResourceType::Endpoints].held.base.clone();
+        let state = &mut self.types[resource_type];
+        let mut rejections = state.rejections.take().unwrap_or_default();
+        let mut blamed = blame::named(words, &sent.names);
+        // It was on its way when something in it was rejected already: that explains it.
+        let is_known = |name: &ResourceName| sent.resource(name).is_some_and(|content| rejections.is_parked(content));
+        let is_explained = blamed.is_empty() && sent.names.iter().any(is_known);
+        if blamed.is_empty() && !is_explained && sent.due().len() == 1 {
+            blamed = sent.due().to_vec();
+        }
+        let is_alone = !blamed.is_empty();
+        let mut park = |name: &ResourceName| {
+            let content = sent.resource(name)?;
+            let is_certain = !skipped.iter().any(|skipped| skipped.names.contains(name));
+            let before = sent.before.get(name.as_str()).filter(|before| is_certain || *before != content);
+            let before = rejections.park(content, before, is_alone).filter(|_| is_certain).cloned();
+            let endpoints = endpoints.get(name.as_str()).filter(|_| resource_type == ResourceType::Cluster).cloned();
+            Some(Contested { content: content.clone(), before, endpoints })
+        };
+        let message = blame::summary(words);
+        if is_alone || is_explained {
+            let contested: Vec<Contested> = blamed.iter().filter_map(park).collect();
+            if !contested.is_empty() {
+                self.testimonies.push(Testimony::Rejected { resource_type, contested, message: message.clone() });
+            }
+            let others = sent.due().iter().filter(|name| !blamed.contains(name));
+            let others = others.filter(|name| state.subscription.covers(name.as_str()));
+            state.to_answer.asked(others.cloned());
+        } else {
+            blamed = sent.due().to_vec();
+            blamed.iter().for_each(|name| drop(park(name)));
+            rejections.offer_apart(blamed.clone());
+        }
+        // It may have applied nothing of all this, so what is gone is said again as well.
+        let removed = sent.removed().iter().filter(|name| state.subscription.covers(name.as_str()));
+        state.to_answer.asked(removed.cloned());
+        state.answer_due |= is_full_state && (is_explained || !blamed.is_empty());
+        state.rejections = (!rejections.is_empty()).then_some(rejections);
+        Verdict::Nack { message, names: blamed }
+    }
+
+    fn accept(&mut self, resource_type: ResourceType, sent: &Sent) {
+        let doubts = self.target.as_ref().and_then(|target| target.doubts());
+        let state = &mut self.types[resource_type];
+        if let Some(mut rejections) = state.rejections.take() {
+            let accepted = sent.names.iter().filter_map(|name| sent.resource(name));
+            accepted.for_each(|content| rejections.accepted(content, doubts, resource_type));
+            state.rejections = (!rejections.is_empty()).then_some(rejections);
+        }
+        for (name, doubt) in doubts.iter().flat_map(|doubts| doubts.of(resource_type)) {
+            let version = sent.resource(name).filter(|_| sent.names.contains(name)).map(Resource::version);
+            if let Some(version) = version.filter(|version| doubt.asked.contains(version)) {
+                self.testimonies.push(Testimony::Accepted { resource_type, name: name.clone(), version });
+            }
+        }
+    }
+
+    /// Says which doubted forms the client has held for long.
+    fn testify_of_what_is_held(&mut self) {
+        let Some(doubts) = self.target.as_ref().and_then(|target| target.doubts()) else { return };
+        for (resource_type, state) in self.types.iter() {
+            let doubts = doubts.of(resource_type).iter().filter(|(name, _)| state.subscription.covers(name.as_str()));
+            for (name, doubt) in doubts {
+                let held = state.held.version(name.as_str()).filter(|version| doubt.asked.contains(version));
+                let rejected =
+                    |version| state.rejections.as_ref().is_some_and(|known| known.has(name.as_str(), version));
+                if let Some(version) = held.filter(|version| !rejected(*version) && !state.in_flight.has(name)) {
+                    self.testimonies.push(Testimony::Accepted { resource_type, name: name.clone(), version });
+                }
+            }
+        }
+    }
+
+    /// Lets the next of those that were rejected together be offered again, once the client has said what it thinks of
+    /// the last.
+    fn offer_apart(&mut self, resource_type: ResourceType, now: Instant) {
+        let state = &mut self.types[resource_type];
+        let Some(rejections) = state.rejections.as_mut().filter(|rejections| rejections.has_apart()) else { return };
+        if !state.to_answer.is_empty() {
+            return;
+        }
+        if let Some(until) = state.in_flight.room_at(1, now) {
+            return self.wake_at(until);
+        }
+        let names = rejections.next_apart().into_iter();
+        state.to_answer.asked(names.filter(|name| state.subscription.covers(name.as_str())));
     }
 
     /// What the target says of what the client brought. A client that has exactly this set is sent nothing: equal
@@ -494,6 +604,7 @@ impl Session {
     fn has_news(&self, resource_type: ResourceType, set: &Arc<ResourceSet>) -> bool {
         let state = &self.types[resource_type];
         let nothing_new = state.held.is(set) && state.to_answer.is_empty() && !state.answer_due;
+        let nothing_new = nothing_new && state.rejections.is_none();
         state.subscription.is_active() && !nothing_new && !state.would_take_the_unknown(set)
     }
 
@@ -530,7 +641,7 @@ impl Session {
         let set = target.set(ResourceType::Endpoints);
         let unsaid = || {
             let news = self.has_news(ResourceType::Endpoints, set);
-            news && !self.pending(ResourceType::Endpoints, set, Removals::Kept).is_empty()
+            news && !self.pending(ResourceType::Endpoints, target, Removals::Kept).is_empty()
         };
         let endpoints = self.own_wait(ResourceType::Endpoints, now).filter(|_| unsaid());
         self.types[ResourceType::Cluster].in_flight.warm_at(now).max(endpoints)
@@ -543,7 +654,7 @@ impl Session {
             if let Some(until) = self.types[resource_type].in_flight.room_at(1, now) {
                 return Some(Wait::Until(until));
             }
-            if self.has_news(resource_type, set) && !self.pending(resource_type, set, Removals::Sent).is_empty() {
+            if self.has_news(resource_type, set) && !self.pending(resource_type, target, Removals::Sent).is_empty() {
                 return Some(Wait::ForOthers);
             }
         }
@@ -584,18 +695,19 @@ impl Session {
         removals: Removals,
         now: Instant,
     ) -> Option<Response> {
-        let TypeState { subscription, held, to_answer, answer_due, unknown, .. } = &self.types[resource_type];
+        let TypeState { subscription, held, to_answer, answer_due, unknown, rejections, .. } =
+            &self.types[resource_type];
         let set = target.set(resource_type);
         let from = step::From::of(self.dialect, resource_type, subscription, held, to_answer, set).map(|from| {
             let removals_may_go = removals == Removals::Sent;
-            step::From { removals_may_go, answer_due: *answer_due, ..from }
+            step::From { removals_may_go, answer_due: *answer_due, doubts: target.doubts().cloned(), ..from }
         });
-        // What only this client brought is nobody else's.
-        let Some(from) = from.filter(|_| unknown.is_empty()) else {
+        // What only this client brought, or rejected, is nobody else's.
+        let Some(from) = from.filter(|_| unknown.is_empty() && rejections.is_none()) else {
             return self.find_response(resource_type, target, removals, now);
         };
         if let Some(step) = self.shared.step(&from) {
-            return self.take_step(resource_type, step, now);
+            return self.take_step(resource_type, set, step, now);
         }
         let response = self.find_response(resource_type, target, removals, now);
         let TypeState { held, to_answer, unfinished, in_flight, .. } = &self.types[resource_type];
@@ -604,6 +716,7 @@ impl Session {
             names: sent.names.clone(),
             resources: response.resources,
             adds: sent.adds,
+            beside: sent.beside.clone(),
         });
         let step = Step { said, held: held.clone(), to_answer: to_answer.clone(), unfinished: *unfinished };
         self.shared.remember_step(from, step);
@@ -611,14 +724,22 @@ impl Session {
     }
 
     /// Does what another stream did from the same state.
-    fn take_step(&mut self, resource_type: ResourceType, step: Step, now: Instant) -> Option<Response> {
+    fn take_step(
+        &mut self,
+        resource_type: ResourceType,
+        set: &Arc<ResourceSet>,
+        step: Step,
+        now: Instant,
+    ) -> Option<Response> {
         let Step { said, held, to_answer, unfinished } = step;
         let state = &mut self.types[resource_type];
         let first = !state.answered;
-        (state.held, state.to_answer, state.unfinished) = (held, to_answer, unfinished);
+        let before = std::mem::replace(&mut state.held, held).base;
+        (state.to_answer, state.unfinished) = (to_answer, unfinished);
         state.answer_due = false;
-        let Said { body, names, resources, adds } = said?;
-        let response = self.hand_out(resource_type, body, names.clone(), resources, adds, now);
+        let Said { body, names, resources, adds, beside } = said?;
+        let sent = Sent { nonce: 0, since: now, names: names.clone(), adds, set: set.clone(), before, beside };
+        let response = self.hand_out(resource_type, body, resources, sent);
         self.endpoints_follow(resource_type, &names, first);
         Some(response)
     }
@@ -631,7 +752,7 @@ impl Session {
         now: Instant,
     ) -> Option<Response> {
         let set = target.set(resource_type);
-        let pending = self.pending(resource_type, set, removals);
+        let pending = self.pending(resource_type, target, removals);
         let state = &mut self.types[resource_type];
         if pending.is_empty() && !state.answer_due {
             state.unfinished = false;
@@ -644,61 +765,81 @@ impl Session {
             return None;
         }
         match self.dialect {
-            Dialect::Delta => Some(self.respond_delta(resource_type, set, pending, now)),
-            Dialect::Sotw => self.respond_sotw(resource_type, set, pending, now),
+            Dialect::Delta => Some(self.respond_delta(resource_type, target, pending, now)),
+            Dialect::Sotw => self.respond_sotw(resource_type, target, pending, now),
         }
     }
 
     /// What differs between what is held and what should be, as far as it is subscribed to.
-    fn pending(&self, resource_type: ResourceType, set: &Arc<ResourceSet>, removals: Removals) -> Pending {
-        let state = &self.types[resource_type];
+    fn pending(&self, resource_type: ResourceType, target: &Snapshot, removals: Removals) -> Pending {
+        let (state, set) = (&self.types[resource_type], target.set(resource_type));
         let keeps = removals == Removals::Kept && resource_type.is_removed_last();
         let mut pending = Pending::default();
         let mut consider = |name: &ResourceName, because: Option<Because>| {
-            let wanted = set.get(name.as_str()).map(Resource::version);
             let held = state.held.version(name.as_str());
-            match (wanted, held) {
-                (Some(wanted), held) if because.is_some() || held != Some(wanted) => pending.set.push(name.clone()),
-                (Some(_), _) => {}
-                (None, _) if state.unknown.contains(name) => pending.kept.push(name.clone()),
-                (None, Some(_)) if keeps && because != Some(Because::Asked) => pending.kept.push(name.clone()),
-                (None, Some(_)) => pending.removed.push(name.clone()),
-                (None, None) if because == Some(Because::Asked) => pending.removed.push(name.clone()),
-                (None, None) => {}
+            match (state.offer(resource_type, target, name), held) {
+                (Offer::Resource(wanted), held) if because.is_some() || held != Some(wanted.version()) => {
+                    pending.set.push(name.clone());
+                }
+                // Another form than the set's, which it has already.
+                (Offer::Resource(wanted), _) if set.get(name.as_str()) != Some(wanted) => {
+                    pending.kept.push(name.clone());
+                }
+                (Offer::Resource(_), _) => {}
+                // Who asks is answered.
+                (Offer::AsHeld(Some(_)), _) if because.is_some() => pending.set.push(name.clone()),
+                (Offer::AsHeld(None), _) if because == Some(Because::Asked) => pending.removed.push(name.clone()),
+                (Offer::AsHeld(_), _) => pending.kept.push(name.clone()),
+                (Offer::Nothing, _) if state.unknown.contains(name) => pending.kept.push(name.clone()),
+                (Offer::Nothing, Some(_)) if keeps && because != Some(Because::Asked) => {
+                    pending.kept.push(name.clone());
+                }
+                (Offer::Nothing, Some(_)) => pending.removed.push(name.clone()),
+                (Offer::Nothing, None) if because == Some(Because::Asked) => pending.removed.push(name.clone()),
+                (Offer::Nothing, None) => {}
             }
         };
         for (name, because) in state.to_answer.iter() {
             consider(name, Some(because));
         }
-        let may_differ =
+        let rejections = state.rejections.as_ref();
+        let unasked =
             |name: &&ResourceName| !state.to_answer.contains(name) && state.subscription.covers(name.as_str());
+        let may_differ =
+            |name: &&ResourceName| unasked(name) && !rejections.is_some_and(|rejections| rejections.contains(name));
         if !Arc::ptr_eq(&state.held.base, set) {
             let difference = self.shared.difference(&state.held.base, set);
             let unlisted = difference.iter().filter(may_differ).filter(|name| !state.held.except.contains_key(*name));
             unlisted.for_each(|name| consider(name, None));
         }
         state.held.except.keys().filter(may_differ).for_each(|name| consider(name, None));
+        let rejected = rejections.into_iter().flat_map(|rejections| rejections.names());
+        rejected.filter(unasked).for_each(|name| consider(name, None));
         pending
     }
 
     fn respond_delta(
         &mut self,
         resource_type: ResourceType,
-        set: &Arc<ResourceSet>,
+        target: &Snapshot,
         pending: Pending,
         now: Instant,
     ) -> Response {
+        let set = target.set(resource_type);
         let Pending { set: mut names, mut removed, kept } = pending;
         let whole = split(&mut names, &mut removed, set, resource_type, self.shared.largest_response);
-        let resources: Vec<&Resource> = names.iter().filter_map(|name| set.get(name.as_str())).collect();
+        let instead = self.types[resource_type].instead(resource_type, target, &names);
+        let resources = resources_of(&names, &instead, set);
         let first = !self.types[resource_type].answered;
-        let response = self.send(resource_type, set, resources, &removed, now);
-        self.now_held(resource_type, set, &names, &removed, if whole { Some(kept) } else { None });
+        let beside = Beside { due: None, instead: instead.clone(), removed: removed.clone() }.shared();
+        let response = self.send(resource_type, set, resources, beside, now);
+        self.now_held(resource_type, set, &names, &removed, if whole { Some(kept) } else { None }, &instead);
         self.endpoints_follow(resource_type, &names, first);
         response
     }
 
-    /// Remembers what was sent. `kept` is there when nothing was cut: then all but these are as in the set.
+    /// Remembers what was sent. `kept` is there when nothing was cut: then all but these are as in the set, or as what was
+    /// sent `instead`.
     fn now_held(
         &mut self,
         resource_type: ResourceType,
@@ -706,6 +847,7 @@ impl Session {
         names: &[ResourceName],
         removed: &[ResourceName],
         kept: Option<Vec<ResourceName>>,
+        instead: &[Resource],
     ) {
         let state = &mut self.types[resource_type];
         state.unfinished = kept.is_none();
@@ -722,6 +864,9 @@ impl Session {
                 }
             }
         }
+        for resource in instead {
+            state.held.set(resource.name().clone(), Some(resource.version()));
+        }
     }
 
     /// Clusters and listeners are the full state: what is missing is deleted. Of the other types what changed
@@ -729,18 +874,23 @@ impl Session {
     fn respond_sotw(
         &mut self,
         resource_type: ResourceType,
-        set: &Arc<ResourceSet>,
+        target: &Snapshot,
         pending: Pending,
         now: Instant,
     ) -> Option<Response> {
+        let set = target.set(resource_type);
         let Pending { set: mut names, mut removed, kept } = pending;
         if resource_type.is_full_state() {
-            let base = with_kept(set, &self.types[resource_type].held.base, &kept);
             let state = &self.types[resource_type];
+            let instead = state.instead(resource_type, target, &names);
+            let base = state.full_state(set, &kept, &removed, &instead);
             let first = !state.answered;
             let covered: Vec<&Resource> =
                 base.iter().filter(|resource| state.subscription.covers(resource.name().as_str())).collect();
-            let response = self.send(resource_type, &base, covered, &[], now);
+            let due = names.iter().filter(|name| base.get(name.as_str()).is_some());
+            let due = (names.len() != covered.len()).then(|| due.cloned().collect());
+            let beside = Beside { due, instead: Vec::new(), removed: Vec::new() }.shared();
+            let response = self.send(resource_type, &base, covered, beside, now);
             let state = &mut self.types[resource_type];
             state.to_answer.clear();
             (state.brought, state.claimed) = (false, None);
@@ -752,10 +902,12 @@ impl Session {
         if !whole {
             removed.clear();
         }
-        let resources: Vec<&Resource> = names.iter().filter_map(|name| set.get(name.as_str())).collect();
-        let response = (!resources.is_empty()).then(|| self.send(resource_type, set, resources, &[], now));
+        let instead = self.types[resource_type].instead(resource_type, target, &names);
+        let resources = resources_of(&names, &instead, set);
+        let beside = Beside { due: None, instead: instead.clone(), removed: Vec::new() }.shared();
+        let response = (!resources.is_empty()).then(|| self.send(resource_type, set, resources, beside, now));
         self.types[resource_type].answer_due = false;
-        self.now_held(resource_type, set, &names, &removed, if whole { Some(kept) } else { None });
+        self.now_held(resource_type, set, &names, &removed, if whole { Some(kept) } else { None }, &instead);
         response
     }
 
@@ -764,10 +916,9 @@ impl Session {
         resource_type: ResourceType,
         set: &Arc<ResourceSet>,
         resources: Vec<&Resource>,
-        removed: &[ResourceName],
+        beside: Option<Arc<Beside>>,
         now: Instant,
     ) -> Response {
-        let names = resources.iter().map(|resource| resource.name()).cloned().collect();
         let count = resources.len();
         let version = set.version();
         let TypeState { held, subscription, .. } = &self.types[resource_type];
@@ -781,30 +932,27 @@ impl Session {
             version,
             is_part,
             resources,
-            removed: removed.to_vec(),
+            removed: beside.as_ref().map(|beside| beside.removed.clone()).unwrap_or_default(),
             identity: &self.shared.identity,
         };
-        let body = self.shared.body(body_key(&content), || content.encode());
-        self.hand_out(resource_type, body, names, count, adds, now)
+        let SharedBody { bytes: body, names } = self.shared.body(body_key(&content), || SharedBody {
+            bytes: content.encode(),
+            names: content.resources.iter().map(|resource| resource.name().clone()).collect(),
+        });
+        let before = held.base.clone();
+        let sent = Sent { nonce: 0, since: now, names, adds, set: set.clone(), before, beside };
+        self.hand_out(resource_type, body, count, sent)
     }
 
     /// Gives a response its nonce, and remembers that it is on its way.
-    fn hand_out(
-        &mut self,
-        resource_type: ResourceType,
-        body: Bytes,
-        names: Arc<[ResourceName]>,
-        resources: usize,
-        adds: bool,
-        now: Instant,
-    ) -> Response {
+    fn hand_out(&mut self, resource_type: ResourceType, body: Bytes, resources: usize, sent: Sent) -> Response {
         self.last_nonce += 1;
         let nonce = nonce_text(self.last_nonce);
         let state = &mut self.types[resource_type];
         state.answer_due = false;
         state.answered = true;
         state.holds_some = true;
-        state.in_flight.push(Sent { nonce: self.last_nonce, since: now, names, adds });
+        state.in_flight.push(Sent { nonce: self.last_nonce, ..sent });
         Response { resource_type, body, nonce_field: message::nonce_field(&nonce), nonce, resources }
     }
 
@@ -868,6 +1016,56 @@ impl TypeState {
         } else {
             to_answer.retain(|name, because| because == Because::Asked && unknown.contains(name));
         }
+    }
+
+    /// What the client should have of a name.
+    fn offer<'a>(&'a self, resource_type: ResourceType, target: &'a Snapshot, name: &ResourceName) -> Offer<'a> {
+        let (rejections, doubts) = (self.rejections.as_deref(), target.doubts().map(|doubts| &**doubts));
+        let of = (resource_type, &**target.set(resource_type));
+        rejections::offer(rejections, doubts, of, &self.held, name.as_str())
+    }
+
+    /// Of the names that are due those of which another form than the set's is sent.
+    fn instead(&self, resource_type: ResourceType, target: &Snapshot, names: &[ResourceName]) -> Vec<Resource> {
+        if self.rejections.is_none() && target.doubts().is_none() {
+            return Vec::new();
+        }
+        let set = target.set(resource_type);
+        let other = |name: &ResourceName| match self.offer(resource_type, target, name) {
+            Offer::Resource(other) | Offer::AsHeld(Some(other)) if set.get(name.as_str()) != Some(other) => {
+                Some(other.clone())
+            }
+            Offer::Resource(_) | Offer::AsHeld(_) | Offer::Nothing => None,
+        };
+        names.iter().filter_map(other).collect()
+    }
+
+    /// The set with what is not to be removed yet, with what is sent instead, and without what was rejected.
+    fn full_state(
+        &self,
+        set: &Arc<ResourceSet>,
+        kept: &[ResourceName],
+        removed: &[ResourceName],
+        instead: &[Resource],
+    ) -> Arc<ResourceSet> {
+        if kept.is_empty() && removed.is_empty() && instead.is_empty() {
+            return set.clone();
+        }
+        let mut full = (**set).clone();
+        for name in removed {
+            full.remove(name.as_str());
+        }
+        for name in kept {
+            let rejected = self.rejections.as_ref().and_then(|rejections| rejections.before(name));
+            match rejected.unwrap_or_else(|| self.held.base.get(name.as_str())) {
+                Some(resource) => drop(full.insert(resource.clone())),
+                None => drop(full.remove(name.as_str())),
+            }
+        }
+        for resource in instead {
+            full.insert(resource.clone());
+        }
+        Arc::new(full)
     }
 
     /// Whether a full state would delete what the client has, and only another replica knows of.
@@ -956,21 +1154,10 @@ fn split(
     whole
 }
 
-/// The set, and what is not to be removed yet.
-fn with_kept(set: &Arc<ResourceSet>, held: &ResourceSet, kept: &[ResourceName]) -> Arc<ResourceSet> {
-    if kept.is_empty() {
-        return set.clone();
-    }
-    let mut with_kept = (**set).clone();
-    for resource in kept.iter().filter_map(|name| held.get(name.as_str())) {
-        with_kept.insert(resource.clone());
-    }
-    Arc::new(with_kept)
-}
-
-/// As many names as a person wants to read.
-fn some_of(names: &[ResourceName]) -> Vec<ResourceName> {
-    names.iter().take(8).cloned().collect()
+/// What is sent under these names.
+fn resources_of<'a>(names: &[ResourceName], instead: &'a [Resource], set: &'a ResourceSet) -> Vec<&'a Resource> {
+    let other = |name: &ResourceName| instead.iter().find(|resource| resource.name() == name);
+    names.iter().filter_map(|name| other(name).or_else(|| set.get(name.as_str()))).collect()
 }
 
 /// Versions are hashes of contents, so a hash of names and versions stands for both.

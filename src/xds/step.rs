@@ -15,12 +15,13 @@ use bytes::Bytes;
 use super::{
     dialect::Dialect,
     held::Held,
+    in_flight::Beside,
     subscription::{Names, Subscription},
     to_answer::ToAnswer,
 };
 use crate::{
     model::ResourceName,
-    resources::{ResourceSet, ResourceType},
+    resources::{Doubts, ResourceSet, ResourceType},
 };
 
 /// What a step follows from.
@@ -36,6 +37,8 @@ pub(super) struct From {
     /// Whether all these names have to be answered; otherwise none.
     pub answers_all: bool,
     pub set: Arc<ResourceSet>,
+    /// What is doubted of the snapshot: almost always nothing.
+    pub doubts: Option<Arc<Doubts>>,
 }
 
 /// What is said, and what is so afterwards.
@@ -55,6 +58,7 @@ pub(super) struct Said {
     pub names: Arc<[ResourceName]>,
     pub resources: usize,
     pub adds: bool,
+    pub beside: Option<Arc<Beside>>,
 }
 
 impl From {
@@ -82,17 +86,19 @@ impl From {
             names: names.clone(),
             answers_all,
             set: set.clone(),
+            doubts: None,
         })
     }
 
     /// The values are held, so none of them can lie where another lay before.
     fn is(&self, other: &Self) -> bool {
-        let Self { dialect, resource_type, removals_may_go, answer_due, held, wildcard, names, answers_all, set } =
-            self;
+        let Self { dialect, resource_type, removals_may_go, answer_due, held, wildcard, names, answers_all, .. } = self;
+        let Self { set, doubts, .. } = self;
         let same_names = Arc::ptr_eq(names, &other.names) || (names.is_empty() && other.names.is_empty());
         Arc::ptr_eq(set, &other.set)
             && same_names
             && held.is_same(&other.held)
+            && doubts.as_ref().map(Arc::as_ptr) == other.doubts.as_ref().map(Arc::as_ptr)
             && (dialect, resource_type) == (&other.dialect, &other.resource_type)
             && (removals_may_go, answer_due) == (&other.removals_may_go, &other.answer_due)
             && (wildcard, answers_all) == (&other.wildcard, &other.answers_all)

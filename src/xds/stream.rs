@@ -154,6 +154,7 @@ impl Stream {
         let mut alarm = Alarm::default();
         loop {
             self.report(&place);
+            self.testify(&place);
             // Who has nothing more to ask is told what it asked for, and acknowledges nothing that comes later.
             if !asking && !blocked && self.session.has_target() {
                 return Ok(());
@@ -235,6 +236,14 @@ impl Stream {
             self.look(place);
         }
         Ok(())
+    }
+
+    /// Hands on what the client said that may decide what others are sent: almost always nothing.
+    fn testify(&mut self, place: &Place) {
+        let testimonies = self.session.take_testimonies();
+        if !testimonies.is_empty() {
+            self.publish.testimonies().give(&place.proxy.id, testimonies);
+        }
     }
 
     fn report(&mut self, place: &Place) {

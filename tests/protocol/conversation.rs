@@ -66,6 +66,8 @@ pub struct Talk {
     last_nonce: BTreeMap<ResourceType, String>,
     /// What the client last accepted, as state-of-the-world clients say.
     version: BTreeMap<ResourceType, String>,
+    /// What the client has of each type, as far as noted.
+    held: BTreeMap<ResourceType, BTreeMap<String, String>>,
 }
 
 impl Talk {
@@ -76,7 +78,14 @@ impl Talk {
     /// Beside other streams of one server.
     pub fn sharing(dialect: Dialect, shared: &Arc<Shared>) -> Self {
         let session = Session::new(dialect, shared.clone());
-        Self { session, now: Instant::now(), dialect, last_nonce: BTreeMap::new(), version: BTreeMap::new() }
+        Self {
+            session,
+            now: Instant::now(),
+            dialect,
+            last_nonce: BTreeMap::new(),
+            version: BTreeMap::new(),
+            held: BTreeMap::new(),
+        }
     }
 
     pub fn delta(target: &Arc<Snapshot>) -> Self {
@@ -121,8 +130,31 @@ impl Talk {
 
     /// As `ask`, on the rejection of the latest response.
     pub fn nack(&mut self, resource_type: ResourceType, names: &str) -> Verdict {
+        self.nack_saying(resource_type, names, "no good")
+    }
+
+    /// As `nack`, in these words.
+    pub fn nack_saying(&mut self, resource_type: ResourceType, names: &str, words: &str) -> Verdict {
         let nonce = self.last_nonce(resource_type);
-        self.request(resource_type, names, &nonce, Some("no good"))
+        self.request(resource_type, names, &nonce, Some(words))
+    }
+
+    /// Notes what is in a response that the client applies wholly or, where something in it is `bad`, not at all.
+    pub fn note(&mut self, heard: &Heard) {
+        if heard.resources.values().any(|content| content == "bad") {
+            return;
+        }
+        let held = self.held.entry(heard.resource_type).or_default();
+        if self.dialect == Dialect::Sotw && heard.resource_type.is_full_state() {
+            held.clear();
+        }
+        held.extend(heard.resources.clone());
+        held.retain(|name, _| !heard.removed.contains(name));
+    }
+
+    /// The contents that the client has, sorted by name.
+    pub fn accepted(&self, resource_type: ResourceType) -> impl Iterator<Item = &str> {
+        self.held.get(&resource_type).into_iter().flat_map(|held| held.values()).map(String::as_str)
     }
 
     pub fn request(&mut self, resource_type: ResourceType, names: &str, nonce: &str, error: Option<&str>) -> Verdict {

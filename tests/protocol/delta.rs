@@ -165,7 +165,10 @@ fn item_43_what_was_sent_is_what_counts_not_what_was_acknowledged() {
     assert_eq!(talk.all(), ["clusters +a=1 +b=1"]);
     talk.nack(CDS, "");
     talk.target(&snapshot("a=1 b=2", "", "", ""));
-    assert_eq!(talk.all(), ["clusters +b=2"], "the rejected `a` is not sent again");
+    assert_eq!(talk.all(), ["clusters +a=1 +b=2"], "which of the two it meant is not known: they are tried again");
+    talk.nack_saying(CDS, "", "a: no good");
+    talk.target(&snapshot("a=1 b=3", "", "", ""));
+    assert_eq!(talk.all(), ["clusters +b=3"], "the rejected `a` is not sent again");
 }
 
 #[test]

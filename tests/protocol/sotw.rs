@@ -43,7 +43,7 @@ fn item_21_an_error_is_a_nack_whatever_the_version_says() {
     talk.ask(EDS, "a b");
     talk.all();
     talk.claim_version(EDS, target.set(EDS).version().to_string());
-    assert!(matches!(talk.nack(EDS, "a b"), Verdict::Nack { .. }));
+    assert!(matches!(talk.nack_saying(EDS, "a b", "a: no, b: no"), Verdict::Nack { .. }));
     assert!(talk.all().is_empty());
 }
 
