@@ -4,7 +4,7 @@
 //! The client keeps its own account of the protocol: what it subscribed to, what it was sent, what it applied, what it
 //! is owed. It reads late, answers late or never, crosses requests with responses, rejects some contents, says nonsense,
 //! and loses its stream. Checked all along: no response has anything that was not subscribed to, nothing is sent again
-//! without a reason, and no wait ends in the past. Checked in the end, once it behaves: it holds what it accepts of what
+//! without a reason (what came with something rejected has one), and no wait ends in the past. Checked in the end, once it behaves: it holds what it accepts of what
 //! there is, it is owed nothing, and nobody has anything more to say.
 
 use std::{
@@ -72,6 +72,9 @@ pub struct Conversation {
     pub dialect: Dialect,
     /// Responses are split where that is allowed.
     pub splits: bool,
+    /// The client does not say what it rejects, only that it does. Of a full state nobody can tell then what was meant,
+    /// so that only clients of delta do so.
+    pub mutters: bool,
     pub steps: Vec<Step>,
 }
 
@@ -83,7 +86,7 @@ impl Conversation {
         let first = bytes.next().unwrap_or_default();
         let dialect = if first & 1 == 0 { Dialect::Delta } else { Dialect::Sotw };
         let steps = std::iter::from_fn(|| Step::read(&mut bytes)).take(MOST).collect();
-        Self { dialect, splits: first & 2 != 0, steps }
+        Self { dialect, splits: first & 2 != 0, mutters: first & 4 != 0 && dialect == Dialect::Delta, steps }
     }
 }
 
@@ -116,10 +119,10 @@ impl Step {
 
 /// Plays a conversation; panics where a law is broken.
 pub fn play(conversation: &Conversation) {
-    let Conversation { dialect, splits, steps } = conversation;
+    let Conversation { dialect, splits, mutters, steps } = conversation;
     let shared = Shared::default();
     let shared = Arc::new(if *splits { shared.with_largest_response(150) } else { shared });
-    let mut world = World::new(*dialect, shared);
+    let mut world = World::new(*dialect, *mutters, shared);
     for step in steps {
         match step {
             Step::Publish(changes) => {
@@ -167,6 +170,8 @@ struct View {
     /// Names whose answer is owed, and whether a first answer is.
     owed: BTreeSet<String>,
     answer_owed: bool,
+    /// Names that came with something that was rejected: they may come again.
+    again: BTreeSet<String>,
     /// State of the world: what the last full state on this stream held.
     full_state: Option<BTreeMap<String, String>>,
     nonces: BTreeSet<String>,
@@ -181,6 +186,7 @@ impl View {
 
 struct World {
     dialect: Dialect,
+    mutters: bool,
     shared: Arc<Shared>,
     talk: Talk,
     contents: Contents,
@@ -193,9 +199,10 @@ struct World {
 }
 
 impl World {
-    fn new(dialect: Dialect, shared: Arc<Shared>) -> Self {
+    fn new(dialect: Dialect, mutters: bool, shared: Arc<Shared>) -> Self {
         let mut world = Self {
             dialect,
+            mutters,
             talk: Talk::sharing(dialect, &shared),
             shared,
             contents: [[1; NAMES]; 4],
@@ -253,21 +260,23 @@ impl World {
         }
         let full_state = dialect == Dialect::Sotw && of.is_full_state();
         if full_state {
-            let reason = view.answer_owed || !view.owed.is_empty() || view.full_state.as_ref() != Some(&resources);
+            let is_owed = view.answer_owed || !view.owed.is_empty() || !view.again.is_empty();
+            let reason = is_owed || view.full_state.as_ref() != Some(&resources);
             assert!(reason, "{of:?}: the same full state again");
             view.owed.clear();
+            view.again.clear();
             view.full_state = Some(resources.clone());
         } else {
             let empty = resources.is_empty() && heard.removed.is_empty();
             assert!(!empty || dialect == Dialect::Delta && view.answer_owed, "{of:?}: an empty response");
             for (name, content) in &resources {
-                let owed = view.owed.remove(name) || of == EDS && follow.contains(name);
+                let owed = view.owed.remove(name) | view.again.remove(name) || of == EDS && follow.contains(name);
                 assert!(owed || view.sent.get(name) != Some(content), "{of:?}: {name} again");
                 view.sent.insert(name.clone(), content.clone());
                 view.may_hold.insert(name.clone());
             }
             for name in &heard.removed {
-                let owed = view.owed.remove(name);
+                let owed = view.owed.remove(name) | view.again.remove(name);
                 view.sent.remove(name);
                 assert!(view.may_hold.contains(name) || owed, "{of:?}: {name} was never there");
             }
@@ -333,14 +342,23 @@ impl World {
             });
         }
         for (heard, rejected) in answered {
-            self.request(heard.resource_type, "", &heard.nonce, rejected);
+            if rejected {
+                let names =
+                    heard.resources.values().map(|content| name_of(content)).chain(heard.removed.iter().cloned());
+                self.view(heard.resource_type).again.extend(names);
+            }
+            let bad = heard.resources.values().filter(|content| content.ends_with(BAD));
+            let bad: Vec<String> = bad.map(|content| format!("{}: no", name_of(content))).collect();
+            let words = if self.mutters { "no".to_owned() } else { bad.join(", ") };
+            self.request(heard.resource_type, "", &heard.nonce, rejected.then_some(&words));
         }
     }
 
     fn noise(&mut self, of: ResourceType, nonce: Nonce, rejects: bool) {
         if self.views[&of].asked {
-            let nonce = self.nonce(of, nonce);
-            self.request(of, "", &nonce, rejects);
+            // Who rejects what it would accept is not given it; that is no noise.
+            let nonce = self.nonce(of, if rejects && nonce == Nonce::Latest { Nonce::Stale } else { nonce });
+            self.request(of, "", &nonce, rejects.then_some("no"));
         }
     }
 
@@ -353,14 +371,14 @@ impl World {
     }
 
     /// Says something: in delta the changes, in state of the world always the whole list.
-    fn request(&mut self, of: ResourceType, changes: &str, nonce: &str, rejects: bool) {
+    fn request(&mut self, of: ResourceType, changes: &str, nonce: &str, rejects: Option<&str>) {
         let view = &self.views[&of];
         let names = match self.dialect {
             Dialect::Delta => changes.to_owned(),
             Dialect::Sotw => list(view),
         };
         self.talk.claim_version(of, view.version.clone());
-        self.talk.request(of, &names, nonce, rejects.then_some("no"));
+        self.talk.request(of, &names, nonce, rejects);
     }
 
     fn subscribe(&mut self, of: ResourceType, add: u8, remove: u8, nonce: Nonce) {
@@ -374,7 +392,7 @@ impl World {
                     .chain(remove.iter().map(|name| format!("-{name}")))
                     .collect();
                 self.account_delta(of, &add, &remove);
-                self.request(of, &changes.join(" "), &nonce, false);
+                self.request(of, &changes.join(" "), &nonce, None);
             }
             Dialect::Sotw => {
                 let view = self.view(of);
@@ -387,7 +405,7 @@ impl World {
                     wanted.remove(&name);
                 }
                 self.account_sotw(of, wanted);
-                self.request(of, "", &nonce, false);
+                self.request(of, "", &nonce, None);
             }
         }
     }
@@ -483,7 +501,7 @@ impl World {
                     view.version.clear();
                 }
                 self.account_sotw(of, wanted);
-                self.request(of, "", "", false);
+                self.request(of, "", "", None);
             }
             Dialect::Delta => {
                 let claim = |(number, (name, content)): (usize, (&String, &String))| {
