@@ -72,9 +72,6 @@ pub struct Conversation {
     pub dialect: Dialect,
     /// Responses are split where that is allowed.
     pub splits: bool,
-    /// The client does not say what it rejects, only that it does. Of a full state nobody can tell then what was meant,
-    /// so that only clients of delta do so.
-    pub mutters: bool,
     pub steps: Vec<Step>,
 }
 
@@ -86,7 +83,7 @@ impl Conversation {
         let first = bytes.next().unwrap_or_default();
         let dialect = if first & 1 == 0 { Dialect::Delta } else { Dialect::Sotw };
         let steps = std::iter::from_fn(|| Step::read(&mut bytes)).take(MOST).collect();
-        Self { dialect, splits: first & 2 != 0, mutters: first & 4 != 0 && dialect == Dialect::Delta, steps }
+        Self { dialect, splits: first & 2 != 0, steps }
     }
 }
 
@@ -119,10 +116,10 @@ impl Step {
 
 /// Plays a conversation; panics where a law is broken.
 pub fn play(conversation: &Conversation) {
-    let Conversation { dialect, splits, mutters, steps } = conversation;
+    let Conversation { dialect, splits, steps } = conversation;
     let shared = Shared::default();
     let shared = Arc::new(if *splits { shared.with_largest_response(150) } else { shared });
-    let mut world = World::new(*dialect, *mutters, shared);
+    let mut world = World::new(*dialect, shared);
     for step in steps {
         match step {
             Step::Publish(changes) => {
@@ -186,7 +183,6 @@ impl View {
 
 struct World {
     dialect: Dialect,
-    mutters: bool,
     shared: Arc<Shared>,
     talk: Talk,
     contents: Contents,
@@ -199,10 +195,9 @@ struct World {
 }
 
 impl World {
-    fn new(dialect: Dialect, mutters: bool, shared: Arc<Shared>) -> Self {
+    fn new(dialect: Dialect, shared: Arc<Shared>) -> Self {
         let mut world = Self {
             dialect,
-            mutters,
             talk: Talk::sharing(dialect, &shared),
             shared,
             contents: [[1; NAMES]; 4],
@@ -349,7 +344,7 @@ impl World {
             }
             let bad = heard.resources.values().filter(|content| content.ends_with(BAD));
             let bad: Vec<String> = bad.map(|content| format!("{}: no", name_of(content))).collect();
-            let words = if self.mutters { "no".to_owned() } else { bad.join(", ") };
+            let words = bad.join(", ");
             self.request(heard.resource_type, "", &heard.nonce, rejected.then_some(&words));
         }
     }
