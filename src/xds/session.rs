@@ -550,8 +550,11 @@ impl Session {
         if let Some(until) = state.in_flight.room_at(1, now) {
             return self.wake_at(until);
         }
-        let names = rejections.next_apart().into_iter();
-        state.to_answer.asked(names.filter(|name| state.subscription.covers(name.as_str())));
+        // Some may be of no interest any more, all of a list.
+        while state.to_answer.is_empty() && rejections.has_apart() {
+            let names = rejections.next_apart().into_iter();
+            state.to_answer.asked(names.filter(|name| state.subscription.covers(name.as_str())));
+        }
     }
 
     /// What the target says of what the client brought. A client that has exactly this set is sent nothing: equal

@@ -72,6 +72,9 @@ pub struct Conversation {
     pub dialect: Dialect,
     /// Responses are split where that is allowed.
     pub splits: bool,
+    /// The client does not say what it rejects, only that it does. Of a full state nobody can tell then what was meant,
+    /// so that only clients of delta do so.
+    pub mutters: bool,
     pub steps: Vec<Step>,
 }
 
@@ -83,7 +86,7 @@ impl Conversation {
         let first = bytes.next().unwrap_or_default();
         let dialect = if first & 1 == 0 { Dialect::Delta } else { Dialect::Sotw };
         let steps = std::iter::from_fn(|| Step::read(&mut bytes)).take(MOST).collect();
-        Self { dialect, splits: first & 2 != 0, steps }
+        Self { dialect, splits: first & 2 != 0, mutters: first & 4 != 0 && dialect == Dialect::Delta, steps }
     }
 }
 
@@ -116,10 +119,10 @@ impl Step {
 
 /// Plays a conversation; panics where a law is broken.
 pub fn play(conversation: &Conversation) {
-    let Conversation { dialect, splits, steps } = conversation;
+    let Conversation { dialect, splits, mutters, steps } = conversation;
     let shared = Shared::default();
     let shared = Arc::new(if *splits { shared.with_largest_response(150) } else { shared });
-    let mut world = World::new(*dialect, shared);
+    let mut world = World::new(*dialect, *mutters, shared);
     for step in steps {
         match step {
             Step::Publish(changes) => {
@@ -183,6 +186,7 @@ impl View {
 
 struct World {
     dialect: Dialect,
+    mutters: bool,
     shared: Arc<Shared>,
     talk: Talk,
     contents: Contents,
@@ -195,9 +199,10 @@ struct World {
 }
 
 impl World {
-    fn new(dialect: Dialect, shared: Arc<Shared>) -> Self {
+    fn new(dialect: Dialect, mutters: bool, shared: Arc<Shared>) -> Self {
         let mut world = Self {
             dialect,
+            mutters,
             talk: Talk::sharing(dialect, &shared),
             shared,
             contents: [[1; NAMES]; 4],
@@ -245,6 +250,11 @@ impl World {
     fn check(&mut self, heard: &Heard) {
         let (of, dialect) = (heard.resource_type, self.dialect);
         let first_answer = self.view(of).nonces.is_empty();
+        let mutters = self.mutters;
+        // Until it is found out what was meant, the others may come more than once.
+        let may_come_again = |view: &mut View, name: &String| {
+            if mutters { view.again.contains(name) } else { view.again.remove(name) }
+        };
         let follow = std::mem::take(&mut self.follow);
         let view = self.views.get_mut(&of).unwrap();
         assert!(!heard.nonce.is_empty() && view.nonces.insert(heard.nonce.clone()), "a nonce of its own");
@@ -265,13 +275,13 @@ impl World {
             let empty = resources.is_empty() && heard.removed.is_empty();
             assert!(!empty || dialect == Dialect::Delta && view.answer_owed, "{of:?}: an empty response");
             for (name, content) in &resources {
-                let owed = view.owed.remove(name) | view.again.remove(name) || of == EDS && follow.contains(name);
+                let owed = view.owed.remove(name) | may_come_again(view, name) || of == EDS && follow.contains(name);
                 assert!(owed || view.sent.get(name) != Some(content), "{of:?}: {name} again");
                 view.sent.insert(name.clone(), content.clone());
                 view.may_hold.insert(name.clone());
             }
             for name in &heard.removed {
-                let owed = view.owed.remove(name) | view.again.remove(name);
+                let owed = view.owed.remove(name) | may_come_again(view, name);
                 view.sent.remove(name);
                 assert!(view.may_hold.contains(name) || owed, "{of:?}: {name} was never there");
             }
@@ -344,7 +354,7 @@ impl World {
             }
             let bad = heard.resources.values().filter(|content| content.ends_with(BAD));
             let bad: Vec<String> = bad.map(|content| format!("{}: no", name_of(content))).collect();
-            let words = bad.join(", ");
+            let words = if self.mutters { "no".to_owned() } else { bad.join(", ") };
             self.request(heard.resource_type, "", &heard.nonce, rejected.then_some(&words));
         }
     }

@@ -365,3 +365,12 @@ fn item_49_who_asks_for_what_it_rejected_is_answered_with_what_it_accepted() {
     talk.target(&snapshot("a=2", "a=bad", "", ""));
     assert_eq!(talk.all(), ["clusters +a=2", "endpoints +a=1"]);
 }
+
+#[test]
+fn item_59_what_is_tried_again_does_not_wait_for_what_nobody_wants_any_more() {
+    let mut talk = Talk::delta(&snapshot("", "a=1 b=1", "", ""));
+    talk.ask(EDS, "+a +b");
+    assert_eq!(talk.all(), ["endpoints +a=1 +b=1"]);
+    talk.nack(EDS, "-a");
+    assert_eq!(talk.all(), ["endpoints +b=1"]);
+}
