@@ -4,8 +4,8 @@
 //! The client keeps its own account of the protocol: what it subscribed to, what it was sent, what it applied, what it
 //! is owed. It reads late, answers late or never, crosses requests with responses, rejects some contents, says nonsense,
 //! and loses its stream. Checked all along: no response has anything that was not subscribed to, nothing is sent again
-//! without a reason (what came with something rejected has one), and no wait ends in the past. Checked in the end, once it behaves: it holds what it accepts of what
-//! there is, it is owed nothing, and nobody has anything more to say.
+//! without a reason (what came with something rejected has one), and no wait ends in the past. Checked in the end, once it
+//! behaves: it holds what it accepts of what there is, it is owed nothing, and nobody has anything more to say.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
