@@ -193,22 +193,26 @@ async fn rejections(plane: &ControlPlane) -> Vec<(String, String, bool, u64, Str
     answer["rejections"].as_array().unwrap().iter().map(shown).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_three_reject_is_kept_from_the_rest_until_it_is_corrected() {
-    let plane = ControlPlane::start(SERVICES, &policies(5, 5), free_port()).await;
+/// Both services change at once, and one of them is bad for these, as a cluster and as a virtual host.
+async fn rejecting_clients(plane: &ControlPlane, called: &str, count: usize) -> Vec<Client> {
     let mut clients = Vec::new();
-    for number in 1..=3 {
-        clients.push(Client::connect(&plane, &format!("caller-{number}"), Taste::Not(7)).await);
+    for number in 1..=count {
+        clients.push(Client::connect(plane, &format!("{called}-{number}"), Taste::Not(7)).await);
     }
     for client in &clients {
         client.has("the first state", 5, 5).await;
     }
-
-    // Both services change at once, and one of them is bad, as a cluster and as a virtual host.
     plane.write_policies(&policies(7, 6));
     for client in &clients {
         client.has("what was sent beside it", 5, 6).await;
     }
+    clients
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_three_reject_is_kept_from_the_rest_until_it_is_corrected() {
+    let plane = ControlPlane::start(SERVICES, &policies(5, 5), free_port()).await;
+    let mut clients = rejecting_clients(&plane, "caller", 3).await;
     let known = eventually("both are quarantined", async || {
         let known = rejections(&plane).await;
         (known.len() == 2 && known.iter().all(|(_, _, quarantined, ..)| *quarantined)).then_some(known)
@@ -256,17 +260,7 @@ async fn what_three_reject_is_kept_from_the_rest_until_it_is_corrected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_do_not_decide_and_one_who_accepts_does() {
     let plane = ControlPlane::start(SERVICES, &policies(5, 5), free_port()).await;
-    let mut odd = Vec::new();
-    for number in 1..=2 {
-        odd.push(Client::connect(&plane, &format!("odd-{number}"), Taste::Not(7)).await);
-    }
-    for client in &odd {
-        client.has("the first state", 5, 5).await;
-    }
-    plane.write_policies(&policies(7, 6));
-    for client in &odd {
-        client.has("what was sent beside it", 5, 6).await;
-    }
+    let mut odd = rejecting_clients(&plane, "odd", 2).await;
     let known =
         eventually("it is told", async || Some(rejections(&plane).await).filter(|known| known.len() == 2)).await;
     assert!(known.iter().all(|(_, _, quarantined, ..)| !quarantined));
