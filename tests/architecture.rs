@@ -71,7 +71,7 @@ const PURE: &[&str] = &[
     "control/world.rs",
     "control/by_namespace.rs",
     "control/entries.rs",
-    "xds/session.rs",
+    "xds/session",
     "xds/subscription.rs",
     "control/settle.rs",
     "state/text.rs",

@@ -69,12 +69,6 @@ impl Held {
         }
     }
 
-    /// Every name of which something was sent.
-    pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
-        let unlisted = self.base.iter().map(Resource::name).filter(|name| !self.except.contains_key(*name));
-        unlisted.chain(self.except.iter().filter(|(_, version)| version.is_some()).map(|(name, _)| name))
-    }
-
     /// Remembers that of all names but these nothing is held, and that nobody knows what is held of `unsure`.
     pub fn limit_to(&mut self, names: &BTreeSet<ResourceName>, unsure: BTreeSet<ResourceName>) {
         let held = |name: &ResourceName| self.version(name.as_str()).map(|version| (name.clone(), Some(version)));

@@ -7,7 +7,7 @@
 //! be a rejection that somebody has to hear of.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -79,54 +79,67 @@ impl Sent {
     }
 }
 
-/// All of one type, oldest first.
+/// All of one type.
 #[derive(Debug, Default)]
-pub(super) struct InFlight(VecDeque<Sent>);
+pub(super) struct InFlight {
+    /// The oldest first.
+    sent: VecDeque<Sent>,
+    /// Names of older ones that nobody waits for. Until one of those above is answered, the client may still read them.
+    abandoned: BTreeSet<ResourceName>,
+}
 
 impl InFlight {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sent.is_empty()
     }
 
     pub fn push(&mut self, sent: Sent) {
-        if self.0.len() == REMEMBERED {
-            self.0.pop_front();
+        if self.sent.len() == REMEMBERED {
+            self.sent.pop_front();
         }
-        self.0.push_back(sent);
+        self.sent.push_back(sent);
     }
 
     /// What was sent last.
     pub fn latest(&self) -> Option<&Sent> {
-        self.0.back()
+        self.sent.back()
     }
 
     /// The response with that nonce has been answered; with it all that were sent before, of which it is not known how.
     pub fn settle(&mut self, nonce: &str) -> Option<(Sent, Vec<Sent>)> {
-        let position = self.0.iter().position(|sent| nonce_text(sent.nonce) == nonce)?;
-        let mut settled = self.0.drain(..=position);
+        let position = self.sent.iter().position(|sent| nonce_text(sent.nonce) == nonce)?;
+        self.abandoned.clear();
+        let mut settled = self.sent.drain(..=position);
         let sent = settled.next_back()?;
         Some((sent, settled.collect()))
     }
 
     /// Whether a response with a name in it is on its way.
     pub fn has(&self, name: &ResourceName) -> bool {
-        self.0.iter().any(|sent| sent.names.contains(name))
+        self.sent.iter().any(|sent| sent.names.contains(name))
+    }
+
+    /// The names of all that is on its way, waited for or not.
+    pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
+        self.abandoned.iter().chain(self.sent.iter().flat_map(|sent| sent.names.iter()))
     }
 
     /// The client no longer subscribes to anything: there may be no answers.
-    pub fn forget(&mut self) {
-        self.0.clear();
+    pub fn abandon(&mut self) {
+        for sent in self.sent.drain(..) {
+            self.abandoned.extend(sent.names.iter().cloned());
+        }
     }
 
     /// `None` = fewer than `limit` are on their way; else when that will be so at the latest.
     pub fn room_at(&self, limit: usize, now: Instant) -> Option<Instant> {
-        let position = self.0.len().checked_sub(limit)?;
-        self.0.get(position).map(|sent| sent.since + UNANSWERED).filter(|until| now < *until)
+        let position = self.sent.len().checked_sub(limit)?;
+        self.sent.get(position).map(|sent| sent.since + UNANSWERED).filter(|until| now < *until)
     }
 
     /// `None` = nothing new may be warming; else until when it is waited for at the latest.
     pub fn warm_at(&self, now: Instant) -> Option<Instant> {
-        let latest = self.0.iter().rev().find(|sent| sent.adds)?;
+        let latest = self.sent.iter().rev().find(|sent| sent.adds)?;
         Some(latest.since + WARMING).filter(|until| now < *until)
     }
 }
@@ -184,7 +197,7 @@ mod tests {
     fn what_is_never_answered_takes_no_memory_without_bound() {
         let start = Instant::now();
         let sent = in_flight(&vec![(start, false); 1000]);
-        assert_eq!(sent.0.len(), REMEMBERED);
-        assert_eq!(sent.0.back().map(|sent| sent.nonce), Some(1000));
+        assert_eq!(sent.sent.len(), REMEMBERED);
+        assert_eq!(sent.sent.back().map(|sent| sent.nonce), Some(1000));
     }
 }

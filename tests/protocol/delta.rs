@@ -284,6 +284,20 @@ fn item_35_a_wildcard_that_goes_and_comes_back_while_a_response_is_on_its_way() 
     assert_eq!(talk.all(), ["clusters +a=1", "clusters -b -c"]);
 }
 
+/// It was asked for and let go of while something else was on its way: the client never had it.
+#[test]
+fn item_35_what_was_never_sent_is_not_taken_away_when_a_wildcard_begins() {
+    let mut talk = Talk::delta(&snapshot("a=1 b=1", "", "", ""));
+    talk.ask(CDS, "+a");
+    assert_eq!(talk.all(), ["clusters +a=1"]);
+    talk.ask(CDS, "+b");
+    talk.ask(CDS, "-b");
+    talk.target(&snapshot("a=1", "", "", ""));
+    talk.ask(CDS, "+*");
+    let said = talk.all().concat();
+    assert!(!said.contains("-b"), "{said}");
+}
+
 #[test]
 fn item_36_a_name_the_client_has_from_before_is_answered_too() {
     let mut talk = Talk::delta(&snapshot("a=1 b=1", "", "", ""));

@@ -161,7 +161,7 @@ struct View {
     names: BTreeSet<String>,
     /// What it goes by, over all streams.
     held: BTreeMap<String, String>,
-    /// The version of the last response it accepted; empty when it applied a part of another since.
+    /// The version of the last response it accepted; empty when it applied a part of another, or let go of a part, since.
     version: String,
     /// What this stream sent last of each name.
     sent: BTreeMap<String, String>,
@@ -459,7 +459,12 @@ impl World {
         let view = self.view(of);
         view.answer_owed = view.wildcard && (view.answer_owed || !had_wildcard);
         let covered = |name: &String| view.wildcard || view.names.contains(name);
+        let held = view.held.len();
         view.held.retain(|name, _| covered(name));
+        if view.held.len() < held {
+            // Who has let go of a part does not claim to have the whole.
+            view.version.clear();
+        }
         view.sent.retain(|name, _| covered(name));
         view.owed.retain(covered);
     }

@@ -374,3 +374,27 @@ fn item_59_what_is_tried_again_does_not_wait_for_what_nobody_wants_any_more() {
     talk.nack(EDS, "-a");
     assert_eq!(talk.all(), ["endpoints +b=1"]);
 }
+
+/// The words name nobody, so for a while each of those that came together is suspected; who asks for one then is told
+/// that there is none.
+#[test]
+fn item_59_what_was_missing_under_suspicion_comes_once_it_is_accepted() {
+    let mut talk = Talk::delta(&snapshot("", "a=bad b=1", "", ""));
+    talk.ask(EDS, "+a +b");
+    assert_eq!(talk.all(), ["endpoints +a=bad +b=1"]);
+    let both = talk.last_nonce(EDS);
+    talk.ask(EDS, "+b");
+    talk.later(5);
+    assert_eq!(talk.all(), ["endpoints +b=1"]);
+    let alone = talk.last_nonce(EDS);
+    talk.ask(EDS, "+b");
+    talk.request(EDS, "", &both, Some("no"));
+    talk.later(5);
+    assert_eq!(talk.all(), ["endpoints -b"]);
+    talk.request(EDS, "", &alone, None);
+    talk.ack(EDS, "");
+    let mut said = talk.all();
+    talk.nack(EDS, "");
+    said.extend(talk.all());
+    assert!(said.concat().contains("+b=1"), "{said:?}");
+}
