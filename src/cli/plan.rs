@@ -255,20 +255,21 @@ fn add_proxies(path: &Path, proxies: &mut Vec<Proxy>) -> Result<()> {
 /// What is in use, by several files. A name that no service has would be one that nothing is held against: it is said.
 fn read_load(paths: &[PathBuf], catalog: &Catalog) -> Result<Result<Load, Vec<Diagnostic>>> {
     let mut load = Load::default();
+    let known: Vec<String> = catalog
+        .iter()
+        .flat_map(|(name, entry)| entry.service.ports.iter().map(move |port| format!("{name}:{}", port.number)))
+        .collect();
     for path in paths {
         let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let file = SourceFile { path: path.to_string_lossy().into(), text: text.into() };
-        match Load::read(&Arc::new(file)) {
-            Ok(more) => load.merge(more),
+        let more = match Load::read(&Arc::new(file)) {
+            Ok(more) => more,
             Err(problems) => return Ok(Err(problems)),
-        }
-        let known: Vec<String> = catalog
-            .iter()
-            .flat_map(|(name, entry)| entry.service.ports.iter().map(move |port| format!("{name}:{}", port.number)))
-            .collect();
-        if !known.iter().any(|cluster| load.of(cluster).is_some()) {
+        };
+        if !known.iter().any(|cluster| more.of(cluster).is_some()) {
             output::progress(format_args!("chancery: {} says nothing of any service that is known", path.display()));
         }
+        load.merge(more);
     }
     Ok(Ok(load))
 }
