@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::{
     export_to::{ExportTo, Nobody},
     istio_durations,
-    scalar::Unsupported,
     settings::{ConnectionPool, LoadBalancer, OutlierDetection, ProxyProtocol, RetryBudget, Settings, Tls},
     traffic_policy::Subsets,
+    unsupported::{RuleWorkloads, Tunnel},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -41,7 +41,7 @@ pub struct DestinationRule {
     #[serde(default)]
     pub export_to: ExportTo,
     #[serde(default)]
-    workload_selector: Option<Unsupported>,
+    workload_selector: Option<RuleWorkloads>,
 }
 
 /// `trafficPolicy`.
@@ -62,7 +62,7 @@ pub struct RulePolicy {
     pub tls: Option<Tls>,
     /// Tell endpoints the client's address.
     pub proxy_protocol: Option<ProxyProtocol>,
-    tunnel: Option<Unsupported>,
+    tunnel: Option<Tunnel>,
 }
 
 /// An entry of `portLevelSettings`.

@@ -8,7 +8,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::{export_to::is_dns_label, scalar::Unsupported};
+use super::{export_to::is_dns_label, unsupported::DefaultTrafficPolicy};
 use crate::{
     model::{self, ListenerPorts, MeshSettings, mesh::AddressRange},
     yaml::{invalid, scalar_schema},
@@ -61,7 +61,7 @@ pub struct Mesh {
     /// MeshConfig's defaults for DestinationRules: refused, write a `TrafficPolicy` without a target.
     ///
     /// - default: none
-    default_traffic_policy: Option<Unsupported>,
+    default_traffic_policy: Option<DefaultTrafficPolicy>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]

@@ -17,6 +17,7 @@ pub mod service_entry;
 pub mod settings;
 pub mod sidecar;
 pub mod traffic_policy;
+mod unsupported;
 pub mod virtual_service;
 
 use std::{fmt, sync::Arc};

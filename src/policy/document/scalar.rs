@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     model::Decimal,
@@ -198,23 +198,6 @@ impl<'de> Deserialize<'de> for TableSize {
 fn is_prime(number: u64) -> bool {
     number >= 2
         && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
-}
-
-/// A field that is read nowhere yet: refused, so that nobody believes it has an effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Unsupported {}
-
-scalar_schema!(Unsupported, {
-    "not": {},
-    "doNotSuggest": true,
-    "errorMessage": "this field is not supported yet: it would have no effect",
-});
-
-impl<'de> Deserialize<'de> for Unsupported {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        de::IgnoredAny::deserialize(deserializer)?;
-        Err(invalid("this field is not supported yet", "remove it: it would have no effect"))
-    }
 }
 
 #[cfg(test)]

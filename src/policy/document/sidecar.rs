@@ -4,7 +4,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{export_to::is_dns_label, key_segment, scalar::Unsupported};
+use super::{
+    export_to::is_dns_label,
+    key_segment,
+    unsupported::{EgressCapture, EgressPort, Inbound, SidecarOutbound},
+};
 use crate::{
     diagnostic::Diagnostic,
     model::{
@@ -29,11 +33,11 @@ pub struct Sidecar {
     #[serde(default)]
     pub egress: Vec<EgressListener>,
     #[serde(default)]
-    ingress: Option<Unsupported>,
+    ingress: Option<Inbound>,
     #[serde(default)]
-    outbound_traffic_policy: Option<Unsupported>,
+    outbound_traffic_policy: Option<SidecarOutbound>,
     #[serde(default)]
-    inbound_connection_pool: Option<Unsupported>,
+    inbound_connection_pool: Option<Inbound>,
 }
 
 /// `workloadSelector`.
@@ -58,11 +62,11 @@ pub struct EgressListener {
     /// - example: `["./*", "books/reviews.books.svc.cluster.local"]`
     pub hosts: Vec<String>,
     #[serde(default)]
-    port: Option<Unsupported>,
+    port: Option<EgressPort>,
     #[serde(default)]
-    bind: Option<Unsupported>,
+    bind: Option<EgressPort>,
     #[serde(default)]
-    capture_mode: Option<Unsupported>,
+    capture_mode: Option<EgressCapture>,
 }
 
 impl Sidecar {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::BackendObjectReference;
-use crate::policy::document::scalar::{Percent, Unsupported};
+use crate::policy::document::{scalar::Percent, unsupported::ExternalAuth};
 
 /// A change on the way: `type` says which, and the field of that name how.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct HTTPRouteFilter {
     #[serde(default)]
     pub cors: Option<HTTPCORSFilter>,
     #[serde(default)]
-    external_auth: Option<Unsupported>,
+    external_auth: Option<ExternalAuth>,
     /// A filter of another API; refused.
     #[serde(default)]
     pub extension_ref: Option<LocalObjectReference>,

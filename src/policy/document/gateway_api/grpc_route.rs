@@ -7,7 +7,7 @@ use super::{
     BackendRef, HTTPHeaderFilter, HTTPHeaderMatch, HTTPRequestMirrorFilter, LocalObjectReference, ParentReference,
     SessionPersistence, ValueMatchType, filters::any_filter,
 };
-use crate::policy::document::scalar::Unsupported;
+use crate::policy::document::unsupported::DefaultGateways;
 
 /// `spec` of a `GRPCRoute`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct GRPCRoute {
     ///
     /// - example: `[{ group: "", kind: Service, name: reviews, port: 9000 }]`
     pub parent_refs: Vec<ParentReference>,
-    use_default_gateways: Option<Unsupported>,
+    use_default_gateways: Option<DefaultGateways>,
     /// No effect: a mesh takes the names of the services themselves.
     ///
     /// - envoy: none, a mesh takes the names of the services themselves

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BackendRef, GatewayDuration, HTTPRouteFilter, ParentReference, SessionPersistence};
-use crate::policy::document::scalar::{Count, Unsupported};
+use crate::policy::document::{scalar::Count, unsupported::DefaultGateways};
 
 /// `spec` of an `HTTPRoute`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub struct HTTPRoute {
     ///
     /// - example: `[{ group: "", kind: Service, name: reviews, port: 80 }]`
     pub parent_refs: Vec<ParentReference>,
-    use_default_gateways: Option<Unsupported>,
+    use_default_gateways: Option<DefaultGateways>,
     /// No effect: a mesh takes the names of the services themselves.
     ///
     /// - envoy: none, a mesh takes the names of the services themselves

@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, de};
 
 pub(super) use self::check::check;
 pub(in crate::policy) use self::check::port_of;
-use super::{export_to::ExportTo, scalar::Unsupported};
+use super::{
+    export_to::ExportTo,
+    unsupported::{EndpointNetwork, EndpointServiceAccount, ServiceWorkloads},
+};
 use crate::{
     model::{PortName, Protocol},
     yaml::{self, UniqueMap, did_you_mean},
@@ -71,7 +74,7 @@ pub struct ServiceEntry {
     #[serde(default)]
     pub subject_alt_names: Vec<String>,
     #[serde(default)]
-    workload_selector: Option<Unsupported>,
+    workload_selector: Option<ServiceWorkloads>,
 }
 
 /// An entry of `ports`.
@@ -221,9 +224,9 @@ pub struct EntryEndpoint {
     #[serde(default)]
     pub weight: Option<u32>,
     #[serde(default)]
-    network: Option<Unsupported>,
+    network: Option<EndpointNetwork>,
     #[serde(default)]
-    service_account: Option<Unsupported>,
+    service_account: Option<EndpointServiceAccount>,
 }
 
 impl EntryEndpoint {

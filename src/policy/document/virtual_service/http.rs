@@ -9,8 +9,9 @@ use super::{Destination, HttpMatchRequest, StringMatch};
 use crate::{
     policy::document::{
         regex::Regex,
-        scalar::{Count, Percent, Span, Unsupported},
+        scalar::{Count, Percent, Span},
         settings::RetryOn,
+        unsupported::{AbortHttp2Error, ExponentialDelay},
     },
     yaml::{UniqueMap, did_you_mean, invalid, scalar_schema},
 };
@@ -386,7 +387,7 @@ pub struct Delay {
     /// - envoy: `HTTPFault.delay.fixed_delay`
     /// - example: `5s`
     pub fixed_delay: Option<Span>,
-    exponential_delay: Option<Unsupported>,
+    exponential_delay: Option<ExponentialDelay>,
     /// The share of requests that wait; without it none does.
     ///
     /// - example: `{ value: 10 }`
@@ -407,7 +408,7 @@ pub struct Abort {
     /// - envoy: `HTTPFault.abort.grpc_status`
     /// - example: `UNAVAILABLE`
     pub grpc_status: Option<GrpcStatus>,
-    http2_error: Option<Unsupported>,
+    http2_error: Option<AbortHttp2Error>,
     /// The share of requests that are aborted; without it none is.
     ///
     /// - example: `{ value: 0.5 }`

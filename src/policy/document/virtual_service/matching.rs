@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    policy::document::{regex::Regex, scalar::Unsupported},
+    policy::document::{regex::Regex, unsupported::SourceSubnet},
     yaml::UniqueMap,
 };
 
@@ -120,7 +120,7 @@ pub struct L4MatchAttributes {
     /// - envoy: `filter_chain_match.prefix_ranges`
     /// - example: `[10.0.0.0/8]`
     pub destination_subnets: Vec<super::CidrBlock>,
-    source_subnet: Option<Unsupported>,
+    source_subnet: Option<SourceSubnet>,
     /// The port that was dialled.
     ///
     /// - default: any port of the service
