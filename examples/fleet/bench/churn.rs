@@ -2,10 +2,18 @@
 //!
 //! Each change marks an endpoint with its number, so a sidecar that sees a mark knows when it was made: that is the
 //! lag. In the end every sidecar must hold of every service the version that a newcomer is sent.
+//!
+//! Changes are made by a thread of their own: made between two responses, they would come in bursts, and the server
+//! would find the quiet moments that it is not to have.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::{
     Bench,
@@ -46,40 +54,36 @@ pub fn measure(bench: &Bench, sidecars: usize, services: usize, seconds: u64, ta
 
     let first: Vec<u64> = known.held(Kind::Endpoints).iter().map(|(_, version)| digest(version.as_bytes())).collect();
     let mut held = vec![first; sidecars];
-    let mut made: Vec<Instant> = Vec::new();
+    let total = CHANGES_PER_SECOND * u32::try_from(seconds).unwrap_or(u32::MAX);
+    let made: Vec<OnceLock<Instant>> = (0..total).map(|_| OnceLock::new()).collect();
     let mut lags = Lags::default();
     let (mut resident_warm, mut resident_most) = (0, 0);
     let cpu_before = server.cpu()?;
     let began = Instant::now();
-    let step = Duration::from_secs(1) / CHANGES_PER_SECOND;
-    let total = u32::try_from(seconds).unwrap_or(u32::MAX) * CHANGES_PER_SECOND;
-    let mut last = began;
-    loop {
-        let number = made.len() as u32;
-        if number < total {
-            made.push(Instant::now());
-            mesh.change(number as usize % services, number)?;
-        } else if last.elapsed() > QUIET {
-            break;
-        }
-        if number.is_multiple_of(CHANGES_PER_SECOND) {
+    thread::scope(|scope| {
+        let changes = scope.spawn(|| make_changes(&mesh, &made, began));
+        let mut last = began;
+        for second in 1.. {
+            crowd.run(
+                began + Duration::from_secs(second),
+                |response| {
+                    last = response.at;
+                    take(response.seen, &mut held[response.sidecar], &made, response.at, &mut lags);
+                    Flow::GoOn
+                },
+                |_| false,
+            );
+            if changes.is_finished() && last.elapsed() > QUIET {
+                break;
+            }
             let resident = server.resident()?;
-            if began.elapsed() <= WARM {
+            if second <= WARM.as_secs() {
                 resident_warm = resident;
             }
             resident_most = resident_most.max(resident);
         }
-        let next = if number < total { began + step * (number + 1) } else { last + QUIET };
-        crowd.run(
-            next,
-            |response| {
-                last = response.at;
-                take(response.seen, &mut held[response.sidecar], &made, response.at, &mut lags);
-                Flow::GoOn
-            },
-            |_| false,
-        );
-    }
+        changes.join().map_err(|_| anyhow!("the thread that makes changes has panicked"))?.context("making changes")
+    })?;
     let took = began.elapsed();
     let cpu = server.cpu()?.saturating_sub(cpu_before);
     let last_word = probe(server.address, &requests).context("asking for the final state")?;
@@ -111,8 +115,19 @@ pub fn measure(bench: &Bench, sidecars: usize, services: usize, seconds: u64, ta
     Ok(())
 }
 
+/// Makes each change at its time.
+fn make_changes(mesh: &Mesh, made: &[OnceLock<Instant>], began: Instant) -> io::Result<()> {
+    let step = Duration::from_secs(1) / CHANGES_PER_SECOND;
+    for (number, at) in (0..).zip(made) {
+        thread::sleep((began + step * number).saturating_duration_since(Instant::now()));
+        at.get_or_init(Instant::now);
+        mesh.change(number as usize % mesh.services, number)?;
+    }
+    Ok(())
+}
+
 /// A sidecar comes to hold what a response has.
-fn take(seen: &Seen, held: &mut [u64], made: &[Instant], now: Instant, lags: &mut Lags) {
+fn take(seen: &Seen, held: &mut [u64], made: &[OnceLock<Instant>], now: Instant, lags: &mut Lags) {
     if seen.kind != Some(Kind::Endpoints) {
         return;
     }
@@ -122,7 +137,7 @@ fn take(seen: &Seen, held: &mut [u64], made: &[Instant], now: Instant, lags: &mu
         if let Some(place) = service.and_then(|service| held.get_mut(service)) {
             *place = digest(bytes_of(resource, 1).unwrap_or_default());
         }
-        if let Some(made) = mark_of(resource).and_then(|mark| made.get(mark as usize)) {
+        if let Some(made) = mark_of(resource).and_then(|mark| made.get(mark as usize)?.get()) {
             lags.add(milliseconds(now.saturating_duration_since(*made)));
         }
     }
