@@ -3,6 +3,9 @@
 //! What a stream says next follows from what it holds, what it subscribes to, what it has to answer and what it should
 //! hold. All of these are shared values where streams are alike, so that they can be told apart by where they lie. The
 //! first stream works the step out; the others take it. A step that was forgotten is worked out again.
+//!
+//! A step keeps the sets it is between alive. So steps to a set go as soon as one from it to a later set is known: the
+//! streams that are still behind go to the later one. Under steady churn the sets of minutes would be kept otherwise.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::DefaultHasher},
@@ -138,6 +141,7 @@ impl Steps {
     }
 
     pub fn remember(&mut self, from: From, step: Step) {
+        self.forget_superseded(&from);
         let place = from.place();
         self.bytes += step.bytes();
         match self.steps.insert(place, (from, step)) {
@@ -149,10 +153,88 @@ impl Steps {
             self.bytes -= step.bytes();
         }
     }
+
+    /// Steps to the set that is left.
+    fn forget_superseded(&mut self, From { held: Held { base: left, .. }, set, .. }: &From) {
+        if left.is_empty() || Arc::ptr_eq(left, set) {
+            return;
+        }
+        let Self { steps, order, bytes } = self;
+        order.retain(|place| {
+            let Some((known, step)) = steps.get(place) else { return false };
+            let goes_on = !Arc::ptr_eq(&known.set, left);
+            if !goes_on {
+                *bytes -= step.bytes();
+                steps.remove(place);
+            }
+            goes_on
+        });
+    }
 }
 
 impl Step {
     fn bytes(&self) -> usize {
         self.said.as_ref().map_or(0, |said| said.body.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Resource;
+
+    fn set(content: &str) -> Arc<ResourceSet> {
+        let name = ResourceName::new("orders:80");
+        Arc::new([Resource::from_body(ResourceType::Endpoints, name, content.as_bytes())].into_iter().collect())
+    }
+
+    fn from(before: &Arc<ResourceSet>, after: &Arc<ResourceSet>) -> From {
+        From {
+            dialect: Dialect::Delta,
+            resource_type: ResourceType::Endpoints,
+            removals_may_go: true,
+            answer_due: false,
+            held: Held { base: before.clone(), except: Arc::default() },
+            wildcard: true,
+            names: Names::default(),
+            answers_all: false,
+            set: after.clone(),
+            doubts: None,
+        }
+    }
+
+    fn step(after: &Arc<ResourceSet>) -> Step {
+        let said =
+            Said { body: Bytes::from_static(b"body"), names: Arc::default(), resources: 1, adds: false, beside: None };
+        let held = Held { base: after.clone(), except: Arc::default() };
+        Step { said: Some(said), held, to_answer: ToAnswer::default(), unfinished: false }
+    }
+
+    #[test]
+    fn steps_to_a_set_go_once_one_leaves_it() {
+        let [nothing, first, second, third] = [Arc::default(), set("1"), set("2"), set("3")];
+        let mut steps = Steps::default();
+        let taken = [(&nothing, &first), (&first, &first), (&first, &second), (&nothing, &second), (&second, &third)];
+        for (before, after) in taken {
+            steps.remember(from(before, after), step(after));
+        }
+        let known = |before, after| steps.find(&from(before, after)).is_some();
+        let behind = [(&nothing, &first), (&first, &first), (&first, &second), (&nothing, &second)];
+        assert!(behind.into_iter().all(|(before, after)| !known(before, after)));
+        assert!(known(&second, &third));
+        assert_eq!((steps.steps.len(), steps.order.len(), steps.bytes), (1, 1, 4));
+        assert_eq!(Arc::strong_count(&first), 1, "nobody keeps the first set alive");
+    }
+
+    #[test]
+    fn churn_keeps_no_more_sets_than_the_latest_two() {
+        let sets: Vec<_> = (0..100).map(|number| set(&number.to_string())).collect();
+        let mut steps = Steps::default();
+        for pair in sets.windows(2) {
+            steps.remember(from(&pair[0], &pair[1]), step(&pair[1]));
+            steps.remember(from(&pair[1], &pair[1]), step(&pair[1]));
+        }
+        let alive = sets.iter().filter(|set| Arc::strong_count(set) > 1).count();
+        assert_eq!(alive, 2);
     }
 }
