@@ -168,12 +168,15 @@ impl Control {
     pub async fn run(mut self) {
         let mut released: Option<(oneshot::Sender<_>, Vec<Released>)> = None;
         loop {
+            let began = Instant::now();
             let again_at = self.round();
             if let Some((reply, released)) = released.take() {
                 // Whoever asked may have gone.
                 let _ = reply.send(Ok(released));
             }
             let Parts { sources, policy_files, publish, releases, saving, .. } = &mut self.parts;
+            // What came during the round waits since then, or every change would wait for a round more than is said.
+            let waiting = has_changed(sources, policy_files).then_some(began);
             let must_settle = loop {
                 tokio::select! {
                     () = changed(sources, policy_files) => break true,
@@ -197,7 +200,7 @@ impl Control {
             };
             if must_settle {
                 let Parts { sources, policy_files, settle, .. } = &mut self.parts;
-                let mut gathering = settle.first_change(Instant::now());
+                let mut gathering = settle.first_change(waiting.unwrap_or_else(Instant::now), Instant::now());
                 loop {
                     let further = changed(sources, policy_files);
                     let quiet = timeout_at(gathering.push_at().into(), further).await.is_err();
@@ -433,6 +436,12 @@ fn shared(name: &ServiceName, positions: &[usize], sources: &[SourceHandle]) -> 
     let message = format!("service `{name}` comes from {}; the first of them counts", names.join(" and "));
     let diagnostic = Diagnostic::file_error("conflict", "discovery", message);
     Diagnostic { level: Level::Warning, ..diagnostic }.remedy("rename it in one of the sources, or remove it there")
+}
+
+/// Whether a source or a policy file has changed since it was last looked at. Looks at none of it.
+fn has_changed(sources: &[SourceHandle], policy_files: &Watching) -> bool {
+    let new = |source: &SourceHandle| source.slices.has_changed().unwrap_or(false);
+    sources.iter().any(new) || policy_files.listing.has_changed().unwrap_or(false)
 }
 
 /// Returns when a source or a policy file has changed since it was last looked at.

@@ -20,9 +20,10 @@ pub struct Gathering {
 }
 
 impl Settle {
-    /// A first change has come.
-    pub fn first_change(self, now: Instant) -> Gathering {
-        Gathering { settle: self, last: now, latest: now + self.max_delay }
+    /// A first change is there, and has been waiting since an instant that may be before now: one that comes while
+    /// others are pushed does not wait for their sake in addition.
+    pub fn first_change(self, since: Instant, now: Instant) -> Gathering {
+        Gathering { settle: self, last: now, latest: since + self.max_delay }
     }
 }
 
@@ -48,16 +49,26 @@ mod tests {
     #[test]
     fn one_change_is_pushed_after_a_quiet_moment() {
         let start = Instant::now();
-        assert_eq!(SETTLE.first_change(start).push_at() - start, Duration::from_millis(20));
+        assert_eq!(SETTLE.first_change(start, start).push_at() - start, Duration::from_millis(20));
     }
 
     #[test]
     fn endless_changes_are_pushed_after_the_longest_delay() {
         let start = Instant::now();
-        let mut gathering = SETTLE.first_change(start);
+        let mut gathering = SETTLE.first_change(start, start);
         let further = (1..).map(|count| start + Duration::from_millis(15 * count));
         let last = further.take_while(|&now| gathering.further_change(now)).last().expect("some changes");
         assert_eq!(last - start, Duration::from_millis(495));
         assert_eq!(gathering.push_at() - start, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_change_that_came_while_another_was_pushed_has_waited_since() {
+        let start = Instant::now();
+        let now = start + Duration::from_millis(60);
+        let mut gathering = SETTLE.first_change(start, now);
+        assert_eq!(gathering.push_at() - start, Duration::from_millis(80), "the quiet moment is counted from now");
+        assert!(gathering.further_change(start + Duration::from_millis(499)));
+        assert_eq!(gathering.push_at() - start, Duration::from_millis(500), "the longest delay is not");
     }
 }
