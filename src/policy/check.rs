@@ -18,15 +18,16 @@ use crate::{
         Catalog, CatalogEntry, ClientView, NamePattern, Protocol, Service,
         egress::{EgressHost, EgressNamespace},
     },
-    yaml::{UniqueMap, nearest},
+    yaml::nearest,
 };
 
 /// Warnings about hosts, ports, subsets and clients that are not in the catalog.
 pub fn check_against(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic> {
+    let everyone = everyone(policies);
     policies
         .documents()
         .flat_map(|document| match &document.body {
-            Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, catalog),
+            Body::TrafficPolicy(policy) => traffic_policy(document, policy, policies, &everyone, catalog),
             Body::DestinationRule(rule) => destination_rule(document, rule, catalog),
             Body::Dependencies(dependencies) => dependency_problems(document, dependencies, catalog),
             Body::Sidecar(sidecar) => {
@@ -177,25 +178,32 @@ fn traffic_policy(
     document: &Arc<Document>,
     policy: &TrafficPolicy,
     policies: &PolicySet,
+    everyone: &ClientView,
     catalog: &Catalog,
 ) -> Vec<Diagnostic> {
-    let Target { service, labels, port, subset: _ } = &policy.target;
-    let targeted: Vec<&CatalogEntry> = targeted(service.as_ref(), labels.as_ref(), catalog);
-    let mut problems = target_problems(document, &policy.target, policies, catalog);
-    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted, *port));
+    let targeted = targeted(&policy.target, catalog);
+    let mut problems = target_problems(document, &policy.target, &targeted, policies, everyone, catalog);
+    problems.extend(cluster_lints::check(document, &policy.settings(), "spec", &targeted, policy.target.port));
     problems.extend(client_problems(document, policy.clients.as_ref(), catalog));
     problems
+}
+
+/// The client that every policy is for: it sees what any client sees. Gathered from all documents, so once for many
+/// questions.
+pub(super) fn everyone(policies: &PolicySet) -> ClientView {
+    ClientView { selectors: policies.selectors(), namespace: None, labels: policies.label_selectors() }
 }
 
 /// What of a target is not there.
 pub(super) fn target_problems(
     document: &Document,
     target: &Target,
+    targeted: &[&CatalogEntry],
     policies: &PolicySet,
+    everyone: &ClientView,
     catalog: &Catalog,
 ) -> Vec<Diagnostic> {
     let Target { service, labels, port, subset } = target;
-    let targeted: Vec<&CatalogEntry> = targeted(service.as_ref(), labels.as_ref(), catalog);
     let mut problems = Vec::new();
     if targeted.is_empty() {
         problems.extend(target_problem(document, service.as_ref(), labels.is_some(), catalog));
@@ -204,14 +212,11 @@ pub(super) fn target_problems(
             && !targeted.iter().any(|entry| entry.service.ports.iter().any(|found| found.number == *port))
         {
             let message = format!("no service it targets has a port {port}: this policy has no effect");
-            problems.push(warning(document, "spec.target.port", message, ports_there_are(&targeted)));
+            problems.push(warning(document, "spec.target.port", message, ports_there_are(targeted)));
         }
         if let Some(subset) = subset {
-            let everyone =
-                ClientView { selectors: policies.selectors(), namespace: None, labels: policies.label_selectors() };
-            let defined = |entry: &&CatalogEntry| {
-                policies.resolve(&entry.service, &everyone, catalog).policy.subsets.contains_key(&subset.0)
-            };
+            let defined =
+                |entry: &&CatalogEntry| policies.candidates(&entry.service, everyone).subsets().contains_key(&subset.0);
             if !targeted.iter().any(defined) {
                 let message = format!("no service it targets has a subset `{}`: this policy has no effect", subset.0);
                 problems.push(warning(document, "spec.target.subset", message, None));
@@ -221,13 +226,11 @@ pub(super) fn target_problems(
     problems
 }
 
-fn targeted<'a>(
-    service: Option<&Pattern>,
-    labels: Option<&UniqueMap<String, String>>,
-    catalog: &'a Catalog,
-) -> Vec<&'a CatalogEntry> {
+/// The services that a target means.
+pub(super) fn targeted<'a>(target: &Target, catalog: &'a Catalog) -> Vec<&'a CatalogEntry> {
+    let Target { service, labels, port: _, subset: _ } = target;
     let has_labels = |entry: &CatalogEntry| {
-        let wanted = labels.map(|labels| &labels.0).into_iter().flatten();
+        let wanted = labels.iter().flat_map(|labels| &labels.0);
         wanted
             .into_iter()
             .all(|(key, value)| entry.service.labels.get(key.as_str()).is_some_and(|found| **found == **value))
@@ -237,7 +240,7 @@ fn targeted<'a>(
         _ => catalog
             .iter()
             .filter(|(name, entry)| {
-                service.is_none_or(|Pattern(pattern)| pattern.matches(name.as_str())) && has_labels(entry)
+                service.as_ref().is_none_or(|Pattern(pattern)| pattern.matches(name.as_str())) && has_labels(entry)
             })
             .map(|(_, entry)| entry)
             .collect(),
@@ -378,5 +381,8 @@ fn rules_not_imported(
 }
 
 fn known(pattern: &NamePattern, catalog: &Catalog) -> bool {
+    if pattern.is_exact() {
+        return catalog.get(pattern.as_str()).is_some();
+    }
     catalog.iter().any(|(name, _)| pattern.matches(name.as_str()))
 }

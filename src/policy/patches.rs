@@ -132,8 +132,10 @@ pub fn without_target(policies: &PolicySet, catalog: &Catalog) -> Vec<Diagnostic
     if catalog.iter().next().is_none() {
         return Vec::new();
     }
-    let problems = policies
-        .patchings()
-        .flat_map(|patch| check::target_problems(patch.document, &patch.spec.target, policies, catalog));
+    let everyone = check::everyone(policies);
+    let problems = policies.patchings().flat_map(|patch| {
+        let target = &patch.spec.target;
+        check::target_problems(patch.document, target, &check::targeted(target, catalog), policies, &everyone, catalog)
+    });
     problems.map(|problem| Diagnostic { level: Level::Error, ..problem }).collect()
 }

@@ -29,12 +29,13 @@ pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
 fn all_nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let found = found.to_ascii_lowercase();
     let limit = (found.chars().count() / 3).max(1);
-    let distances = candidates
-        .into_iter()
-        .map(|candidate| (damerau_levenshtein(&found, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit);
-    let (mut least, mut near) = (usize::MAX, Vec::new());
-    for (distance, candidate) in distances {
+    let letters = Letters::of(&found);
+    let (mut least, mut near) = (limit, Vec::new());
+    for candidate in candidates {
+        if letters.edits_to(&Letters::of(candidate)) > least {
+            continue;
+        }
+        let distance = damerau_levenshtein(&found, &candidate.to_ascii_lowercase());
         if distance < least {
             (least, near) = (distance, Vec::new());
         }
@@ -45,9 +46,35 @@ fn all_nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
     near
 }
 
+/// How often each letter stands in a word, case aside. What two words have more and less of each says how many edits
+/// lie between them at least, at a small part of what counting them costs: thousands of services are asked whether they
+/// were meant. Letters that share a place only make it say less.
+struct Letters([u8; 64]);
+
+impl Letters {
+    fn of(word: &str) -> Self {
+        let mut counts = [0_u8; 64];
+        for letter in word.chars() {
+            let count = &mut counts[letter.to_ascii_lowercase() as usize % 64];
+            *count = count.saturating_add(1);
+        }
+        Self(counts)
+    }
+
+    /// At least so many: an edit adds a letter, takes one away, or does both.
+    fn edits_to(&self, other: &Self) -> usize {
+        let (mut more, mut less) = (0_usize, 0_usize);
+        for (own, others) in self.0.iter().zip(&other.0) {
+            more += usize::from(own.saturating_sub(*others));
+            less += usize::from(others.saturating_sub(*own));
+        }
+        more.max(less)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::did_you_mean;
+    use super::*;
 
     #[test]
     fn words_that_are_equally_near_are_all_told() {
@@ -59,5 +86,16 @@ mod tests {
         assert_eq!(did_you_mean("TLs", ["tcp", "tls"]).as_deref(), Some("did you mean `tls`?"));
         assert_eq!(did_you_mean("quic", ["tcp", "tls"]).as_deref(), Some("write one of: tcp, tls"));
         assert_eq!(did_you_mean("quic", []), None);
+    }
+
+    #[test]
+    fn letters_never_say_more_edits_than_there_are() {
+        let words =
+            ["service-0142", "Service-0124", "service-9142x", "zahlung-für-ö", "zahlungen-fur", "", "tcp", "ααββ"];
+        for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (a, b))) {
+            let edits = damerau_levenshtein(&a.to_ascii_lowercase(), &b.to_ascii_lowercase());
+            assert!(Letters::of(a).edits_to(&Letters::of(b)) <= edits, "{a} {b}");
+        }
+        assert_eq!(Letters::of("tcp").edits_to(&Letters::of("udp")), 2);
     }
 }
