@@ -8,7 +8,10 @@
 //! streams that are still behind go to the later one. Under steady churn the sets of minutes would be kept otherwise.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    collections::{
+        HashMap, VecDeque,
+        hash_map::{DefaultHasher, Entry},
+    },
     hash::{Hash, Hasher},
     sync::Arc,
 };
@@ -107,16 +110,21 @@ impl From {
             && (wildcard, answers_all) == (&other.wildcard, &other.answers_all)
     }
 
-    /// Equal for what [`From::is`] calls the same.
+    /// Of steps to one set: equal for what [`From::is`] calls the same.
     fn place(&self) -> u64 {
-        let Self { resource_type, held, names, set, .. } = self;
+        let Self { resource_type, held, names, .. } = self;
         let mut hasher = DefaultHasher::new();
         let lies_at = |is_empty: bool, pointer: *const u8| if is_empty { std::ptr::null() } else { pointer };
-        (*resource_type as u8, Arc::as_ptr(set)).hash(&mut hasher);
+        (*resource_type as u8).hash(&mut hasher);
         lies_at(held.base.is_empty(), Arc::as_ptr(&held.base).cast()).hash(&mut hasher);
         lies_at(names.is_empty(), Arc::as_ptr(names).cast()).hash(&mut hasher);
         hasher.finish()
     }
+}
+
+/// Where a set lies: its own place as long as somebody holds it, as each step does with the set it leads to.
+fn address(set: &Arc<ResourceSet>) -> usize {
+    Arc::as_ptr(set) as usize
 }
 
 /// How many steps are kept: a few for each of many groups.
@@ -128,47 +136,49 @@ const BYTES_KEPT: usize = 32 * 1024 * 1024;
 /// The steps that were taken lately.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
-    steps: HashMap<u64, (From, Step)>,
-    /// The oldest first.
-    order: VecDeque<u64>,
+    /// By the address of the set they lead to, then by their place.
+    leading_to: HashMap<usize, HashMap<u64, (From, Step)>>,
+    /// Address and place of each, the oldest first.
+    order: VecDeque<(usize, u64)>,
     bytes: usize,
 }
 
 impl Steps {
     pub fn find(&self, from: &From) -> Option<Step> {
-        let (known, step) = self.steps.get(&from.place())?;
+        let (known, step) = self.leading_to.get(&address(&from.set))?.get(&from.place())?;
         known.is(from).then(|| step.clone())
     }
 
     pub fn remember(&mut self, from: From, step: Step) {
         self.forget_superseded(&from);
-        let place = from.place();
+        let (set, place) = (address(&from.set), from.place());
         self.bytes += step.bytes();
-        match self.steps.insert(place, (from, step)) {
+        match self.leading_to.entry(set).or_default().insert(place, (from, step)) {
             Some((_, replaced)) => self.bytes -= replaced.bytes(),
-            None => self.order.push_back(place),
+            None => self.order.push_back((set, place)),
         }
-        while self.steps.len() > KEPT || self.bytes > BYTES_KEPT {
-            let Some((_, step)) = self.order.pop_front().and_then(|place| self.steps.remove(&place)) else { break };
-            self.bytes -= step.bytes();
+        while self.order.len() > KEPT || self.bytes > BYTES_KEPT {
+            let Some((set, place)) = self.order.pop_front() else { break };
+            self.forget(set, place);
         }
     }
 
-    /// Steps to the set that is left.
+    fn forget(&mut self, set: usize, place: u64) {
+        let Entry::Occupied(mut steps) = self.leading_to.entry(set) else { return };
+        self.bytes -= steps.get_mut().remove(&place).map_or(0, |(_, step)| step.bytes());
+        if steps.get().is_empty() {
+            steps.remove();
+        }
+    }
+
+    /// Steps to the set that is left. Almost always there are none any more, and this is a look-up.
     fn forget_superseded(&mut self, From { held: Held { base: left, .. }, set, .. }: &From) {
         if left.is_empty() || Arc::ptr_eq(left, set) {
             return;
         }
-        let Self { steps, order, bytes } = self;
-        order.retain(|place| {
-            let Some((known, step)) = steps.get(place) else { return false };
-            let goes_on = !Arc::ptr_eq(&known.set, left);
-            if !goes_on {
-                *bytes -= step.bytes();
-                steps.remove(place);
-            }
-            goes_on
-        });
+        let Some(steps) = self.leading_to.remove(&address(left)) else { return };
+        self.bytes -= steps.values().map(|(_, step)| step.bytes()).sum::<usize>();
+        self.order.retain(|(set, _)| *set != address(left));
     }
 }
 
@@ -222,7 +232,7 @@ mod tests {
         let behind = [(&nothing, &first), (&first, &first), (&first, &second), (&nothing, &second)];
         assert!(behind.into_iter().all(|(before, after)| !known(before, after)));
         assert!(known(&second, &third));
-        assert_eq!((steps.steps.len(), steps.order.len(), steps.bytes), (1, 1, 4));
+        assert_eq!((steps.leading_to.len(), steps.order.len(), steps.bytes), (1, 1, 4));
         assert_eq!(Arc::strong_count(&first), 1, "nobody keeps the first set alive");
     }
 
@@ -236,5 +246,17 @@ mod tests {
         }
         let alive = sets.iter().filter(|set| Arc::strong_count(set) > 1).count();
         assert_eq!(alive, 2);
+    }
+
+    #[test]
+    fn the_oldest_go_where_too_many_are_kept() {
+        let sets: Vec<_> = (0..=KEPT).map(|number| set(&number.to_string())).collect();
+        let mut steps = Steps::default();
+        for set in &sets {
+            steps.remember(from(&Arc::default(), set), step(set));
+        }
+        let known = |set| steps.find(&from(&Arc::default(), set)).is_some();
+        assert!(!known(&sets[0]) && sets[1..].iter().all(known));
+        assert_eq!((steps.leading_to.len(), steps.order.len(), steps.bytes), (KEPT, KEPT, 4 * KEPT));
     }
 }
