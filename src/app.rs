@@ -8,7 +8,6 @@
 //! last.
 
 use std::{
-    convert::Infallible,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,11 +19,11 @@ use tokio::{
     net::TcpListener,
     runtime::{self, Handle},
     signal::unix::{Signal, SignalKind, signal},
-    sync::{oneshot, watch},
+    sync::watch,
     task::JoinSet,
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     admin::Admin,
@@ -166,16 +165,17 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<Ended> {
 /// each sent 50 kB that was 200 ms, at each step from a file's event to the push.
 struct Apart {
     handle: Handle,
-    _running: oneshot::Sender<Infallible>,
+    _running: DropGuard,
 }
 
 impl Apart {
     fn start(name: &str) -> Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
         let handle = runtime.handle().clone();
-        let (running, dropped) = oneshot::channel();
+        let dropped = CancellationToken::new();
+        let running = dropped.clone().drop_guard();
         let thread = std::thread::Builder::new().name(name.to_owned());
-        thread.spawn(move || drop(runtime.block_on(dropped))).context("starting a thread")?;
+        thread.spawn(move || runtime.block_on(dropped.cancelled())).context("starting a thread")?;
         Ok(Self { handle, _running: running })
     }
 }

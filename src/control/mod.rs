@@ -168,15 +168,15 @@ impl Control {
     pub async fn run(mut self) {
         let mut released: Option<(oneshot::Sender<_>, Vec<Released>)> = None;
         loop {
-            let began = Instant::now();
-            let again_at = self.round();
+            let started = Instant::now();
+            let again_at = self.round(started);
             if let Some((reply, released)) = released.take() {
                 // Whoever asked may have gone.
                 let _ = reply.send(Ok(released));
             }
             let Parts { sources, policy_files, publish, releases, saving, .. } = &mut self.parts;
             // What came during the round waits since then, or every change would wait for a round more than is said.
-            let waiting = has_changed(sources, policy_files).then_some(began);
+            let waiting = has_changed(sources, policy_files).then_some(started);
             let must_settle = loop {
                 tokio::select! {
                     () = changed(sources, policy_files) => break true,
@@ -213,8 +213,7 @@ impl Control {
     }
 
     /// One settled batch of changes. Returns when to look again even if nothing changes.
-    fn round(&mut self) -> Option<Instant> {
-        let started = Instant::now();
+    fn round(&mut self, started: Instant) -> Option<Instant> {
         self.read_policies();
         let Self { parts, state } = self;
         let said = parts.sources.iter_mut().map(|source| source.slices.borrow_and_update().clone());
