@@ -11,6 +11,7 @@
 //! balancer. Ages differ by chance, so that connections that began together do not move together.
 
 use std::{
+    future::poll_fn,
     hash::{BuildHasher, RandomState},
     io,
     pin::{Pin, pin},
@@ -32,6 +33,7 @@ use tonic::codegen::Service as _;
 
 use super::{
     Metrics, Settings,
+    gather::Gathering,
     link::{Farewell, Link, Wish},
     seldom::Seldom,
     tls::Tls,
@@ -63,10 +65,13 @@ impl Connections {
         let _open = Open::count(&metrics);
         // Responses are small and wanted at once.
         let _ = stream.set_nodelay(true);
-        let io = match tls {
-            None => Io::Plain(stream),
+        let (io, plain) = match tls {
+            None => {
+                let (io, writer) = Gathering::new(stream);
+                (Io::Plain(io), Some(writer))
+            }
             Some(tls) => match greet(stream, &tls, &settings, &metrics, &link).await {
-                Some(stream) => Io::Tls(Box::new(stream)),
+                Some(stream) => (Io::Tls(Box::new(stream)), None),
                 None => return,
             },
         };
@@ -85,6 +90,11 @@ impl Connections {
         loop {
             let may_stay = staying;
             let happened = {
+                let turn = poll_fn(|context| {
+                    let ended = connection.as_mut().poll(context);
+                    plain.iter().for_each(|writer| writer.release());
+                    ended
+                });
                 let seldom = pin!(async {
                     tokio::select! {
                         () = &mut alarm, if may_stay => Happening::Alarm,
@@ -93,7 +103,7 @@ impl Connections {
                 });
                 tokio::select! {
                     biased;
-                    ended = &mut connection => {
+                    ended = turn => {
                         if let Err(error) = ended {
                             tracing::debug!(%error, "a connection ended");
                         }
@@ -200,7 +210,7 @@ impl Drop for Open {
 
 /// The bytes, within TLS or not.
 enum Io {
-    Plain(TcpStream),
+    Plain(Gathering),
     Tls(Box<TlsStream<TcpStream>>),
 }
 

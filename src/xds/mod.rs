@@ -18,6 +18,7 @@ mod changes;
 mod clients;
 mod connection;
 mod dialect;
+mod gather;
 mod held;
 mod in_flight;
 mod limits;
