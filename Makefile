@@ -1,6 +1,6 @@
 # The two commands: `make demo` runs the main job, `make test` runs every check. Both install what they need.
 
-.PHONY: help build release demo test lint latency scale endurance bench fuzz
+.PHONY: help build release demo test lint latency scale endurance bench microbench fuzz
 
 help:
 	@echo "make demo      watch a service with a hard-coded URL get real load balancing (KEEP=1 stays up)"
@@ -8,6 +8,7 @@ help:
 	@echo "make latency   how long an edited endpoint takes to reach a real Envoy; cold start and memory"
 	@echo "make scale     how long validate and plan take for 5,000 documents over 2,000 services, and their memory"
 	@echo "make bench     ten thousand simulated sidecars, beside the floor; charts (RUNS=n, SCENARIOS='fan-out churn')"
+	@echo "make microbench compile, diff, encode and merge on their own: times, and instructions counted"
 	@echo "make endurance a real Envoy of 2,000 clusters through two minutes of rolling edits under load"
 	@echo "make fuzz      random texts into the readers for 10 minutes (SECONDS=N for each of the two), then random"
 	@echo "               conversations with the protocol for twice SECONDS; TARGETS=session for these alone"
@@ -50,3 +51,6 @@ fuzz:
 bench:
 	cargo build --locked --release --bin chancery --example fleet
 	@scripts/bench $(SCENARIOS)
+
+microbench:
+	@scripts/microbench

@@ -1,21 +1,15 @@
 //! How long the pure parts take: `make microbench`. What grows with the mesh, and should not, shows between the sizes.
 
-mod mesh;
-
 use std::{hint::black_box, sync::Arc};
 
 use chancery::{
     catalog::Merge,
     model::ResourceName,
     proto::envoy::config::endpoint::v3::ClusterLoadAssignment,
-    resources::{Resource, ResourceType, Snapshot},
-    xds::{
-        Shared,
-        session::{Ask, Dialect, Request, Session},
-    },
+    resources::{Resource, ResourceType},
 };
+use chancery_benches::{Plane, asking_for_clusters, policies, slice, snapshots, with_one_endpoint_changed};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use mesh::{Plane, policies, slice, with_one_endpoint_changed};
 use prost::Message;
 
 const SIZES: [u32; 3] = [100, 1_000, 10_000];
@@ -47,13 +41,15 @@ fn one_endpoint_changed(criterion: &mut Criterion) {
     for services in SIZES {
         let mut plane = Plane::new(policies(services));
         let mut said = slice(services);
-        plane.round(said.clone());
+        let mut before = plane.round(said.clone());
         let mut generation = 0;
         group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
             bencher.iter(|| {
                 generation += 1;
                 said = with_one_endpoint_changed(&said, generation % services, generation);
-                black_box(plane.round(said.clone()))
+                let after = plane.round(said.clone());
+                assert!(!Arc::ptr_eq(after.set(ResourceType::Endpoints), before.set(ResourceType::Endpoints)));
+                before = after;
             });
         });
     }
@@ -79,20 +75,12 @@ fn merge_one_changed(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn snapshots(services: u32) -> (Arc<Snapshot>, Arc<Snapshot>) {
-    let mut plane = Plane::new(policies(services));
-    let said = slice(services);
-    let before = plane.round(said.clone());
-    (before, plane.round(with_one_endpoint_changed(&said, services / 2, 1)))
-}
-
 /// What differs between two sets of endpoints.
 fn diff(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("diff of sets, one changed");
     for services in SIZES {
         let (before, after) = snapshots(services);
-        let of = |snapshot: &Arc<Snapshot>| snapshot.set(ResourceType::Endpoints).clone();
-        let (before, after) = (of(&before), of(&after));
+        let [before, after] = [before, after].map(|snapshot| snapshot.set(ResourceType::Endpoints).clone());
         group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
             bencher.iter(|| black_box(after.changed_since(&before).count()));
         });
@@ -111,15 +99,7 @@ fn encode(criterion: &mut Criterion) {
     });
     criterion.bench_function("encode the first clusters of a stream, 1000", |bencher| {
         bencher.iter_batched(
-            || {
-                // Nothing is shared with an earlier stream.
-                let mut session = Session::new(Dialect::Delta, Arc::new(Shared::default()));
-                session.set_target(snapshot.clone());
-                let ask =
-                    Ask::Delta { subscribe: Vec::new(), unsubscribe: Vec::new(), initial_versions: Default::default() };
-                session.on_request(ResourceType::Cluster, Request { ask, ..Request::default() });
-                session
-            },
+            || asking_for_clusters(&snapshot),
             |mut session| black_box(session.next_response(std::time::Instant::now())),
             BatchSize::SmallInput,
         );

@@ -19,23 +19,28 @@ use chancery::{
     },
     policy::Library,
     publish::{Publish, SnapshotWatch},
-    resources::Snapshot,
+    resources::{ResourceType, Snapshot},
+    xds::{
+        Shared,
+        session::{Ask, Dialect, Request, Session},
+    },
 };
 
 /// As many endpoints as each service has.
 pub const ENDPOINTS: u32 = 10;
 
+/// The name of a service.
 pub fn name(number: u32) -> ServiceName {
     ServiceName::new(&format!("service-{number}")).expect("a name")
 }
 
-/// Endpoints of a service; `generation` changes one of them.
+/// Endpoints of a service; each `generation` has one of them otherwise than all before.
 pub fn endpoints(number: u32, generation: u32) -> Arc<EndpointSet> {
     let endpoint = |index: u32| Endpoint {
         address: Address::Ip(Ipv4Addr::from(0x0a00_0000 + number * 16 + index).into()),
         ports: BTreeMap::new(),
         locality: Locality::new("eu", if index.is_multiple_of(2) { "eu-1" } else { "eu-2" }, ""),
-        weight: NonZeroU32::new(1 + if index == 0 { generation % 100 } else { 0 }).expect("not 0"),
+        weight: NonZeroU32::new(1 + if index == 0 { generation } else { 0 }).expect("not 0"),
         health: Health::Healthy,
         labels: [("version".into(), "v1".into())].into(),
     };
@@ -100,6 +105,7 @@ pub struct Plane {
 }
 
 impl Plane {
+    /// One that has heard nothing yet.
     pub fn new(library: Library) -> Self {
         let publish = Publish::default();
         let watch = publish.subscribe(&NodeGroup::default());
@@ -122,4 +128,21 @@ impl Plane {
         assert!(self.world.problems().is_empty());
         self.watch.latest().expect("published")
     }
+}
+
+/// What streams see before and after one endpoint of a service changes.
+pub fn snapshots(services: u32) -> (Arc<Snapshot>, Arc<Snapshot>) {
+    let mut plane = Plane::new(policies(services));
+    let said = slice(services);
+    let before = plane.round(said.clone());
+    (before, plane.round(with_one_endpoint_changed(&said, services / 2, 1)))
+}
+
+/// A stream that has asked for its first clusters, and shares nothing with an earlier one.
+pub fn asking_for_clusters(snapshot: &Arc<Snapshot>) -> Session {
+    let mut session = Session::new(Dialect::Delta, Arc::new(Shared::default()));
+    session.set_target(snapshot.clone());
+    let ask = Ask::Delta { subscribe: Vec::new(), unsubscribe: Vec::new(), initial_versions: Default::default() };
+    session.on_request(ResourceType::Cluster, Request { ask, ..Request::default() });
+    session
 }
