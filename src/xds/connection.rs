@@ -11,7 +11,6 @@
 //! balancer. Ages differ by chance, so that connections that began together do not move together.
 
 use std::{
-    future::poll_fn,
     hash::{BuildHasher, RandomState},
     io,
     pin::{Pin, pin},
@@ -33,7 +32,6 @@ use tonic::codegen::Service as _;
 
 use super::{
     Metrics, Settings,
-    gather::Gathering,
     link::{Farewell, Link, Wish},
     seldom::Seldom,
     tls::Tls,
@@ -65,13 +63,10 @@ impl Connections {
         let _open = Open::count(&metrics);
         // Responses are small and wanted at once.
         let _ = stream.set_nodelay(true);
-        let (io, plain) = match tls {
-            None => {
-                let (io, writer) = Gathering::new(stream);
-                (Io::Plain(io), Some(writer))
-            }
+        let io = match tls {
+            None => Io::Plain(stream),
             Some(tls) => match greet(stream, &tls, &settings, &metrics, &link).await {
-                Some(stream) => (Io::Tls(Box::new(stream)), None),
+                Some(stream) => Io::Tls(Box::new(stream)),
                 None => return,
             },
         };
@@ -90,11 +85,6 @@ impl Connections {
         loop {
             let may_stay = staying;
             let happened = {
-                let turn = poll_fn(|context| {
-                    let ended = connection.as_mut().poll(context);
-                    plain.iter().for_each(|writer| writer.release());
-                    ended
-                });
                 let seldom = pin!(async {
                     tokio::select! {
                         () = &mut alarm, if may_stay => Happening::Alarm,
@@ -103,7 +93,7 @@ impl Connections {
                 });
                 tokio::select! {
                     biased;
-                    ended = turn => {
+                    ended = &mut connection => {
                         if let Err(error) = ended {
                             tracing::debug!(%error, "a connection ended");
                         }
@@ -210,7 +200,7 @@ impl Drop for Open {
 
 /// The bytes, within TLS or not.
 enum Io {
-    Plain(Gathering),
+    Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 

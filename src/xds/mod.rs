@@ -18,7 +18,6 @@ mod changes;
 mod clients;
 mod connection;
 mod dialect;
-mod gather;
 mod held;
 mod in_flight;
 mod limits;
