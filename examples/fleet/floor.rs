@@ -154,7 +154,7 @@ struct Responses {
     nonce: u64,
 }
 
-/// Below this a copy is cheaper than three frames.
+/// Below this a copy is cheaper than two frames.
 const SMALL: usize = 16 * 1024;
 
 impl Responses {
@@ -164,15 +164,15 @@ impl Responses {
         proto::put(&mut nonce, 5, format!("{:x}", self.nonce).as_bytes());
         let length = body.len() + nonce.len();
         let small = length < SMALL;
-        let mut head = BytesMut::with_capacity(5 + if small { length } else { 0 });
+        let mut head = BytesMut::with_capacity(5 + if small { length } else { nonce.len() });
         head.put_u8(0);
         head.put_u32(length as u32);
+        head.put_slice(&nonce);
         if small {
             head.put_slice(body);
-            head.put_slice(&nonce);
             self.frames.push_back(head.freeze());
         } else {
-            self.frames.extend([head.freeze(), body.clone(), nonce.into()]);
+            self.frames.extend([head.freeze(), body.clone()]);
         }
     }
 

@@ -5,7 +5,6 @@
 //! all is let go. What a stream says is handed to HTTP/2 as the bytes that were encoded once.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
@@ -368,31 +367,32 @@ pub(super) fn not_ready() -> Status {
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     responses: Taker<Outgoing>,
-    frames: VecDeque<Bytes>,
+    /// A message whose head has gone.
+    behind_head: Option<Bytes>,
     ended: bool,
 }
 
-/// Below this, one frame with a copy is cheaper than three without.
+/// Below this, one frame with a copy is cheaper than two without.
 const SMALL: usize = 16 * 1024;
 
 impl ResponseBody {
     pub fn new(responses: Taker<Outgoing>) -> Self {
-        Self { responses, frames: VecDeque::new(), ended: false }
+        Self { responses, behind_head: None, ended: false }
     }
 
-    /// A gRPC message: no compression, the length, then the message itself.
+    /// A gRPC message: no compression, the length, then the message itself. Its nonce comes first, so that a large
+    /// message leaves with its last frame and not with one behind it: fields of Protobuf come in any order.
     fn frame(&mut self, response: &Response) -> Bytes {
         let Response { body, nonce_field, .. } = response;
         let length = body.len() + nonce_field.len();
-        let mut head = BytesMut::with_capacity(5 + if length < SMALL { length } else { 0 });
+        let mut head = BytesMut::with_capacity(5 + if length < SMALL { length } else { nonce_field.len() });
         head.put_u8(0);
         head.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+        head.put_slice(nonce_field);
         if length < SMALL {
             head.put_slice(body);
-            head.put_slice(nonce_field);
         } else {
-            self.frames.push_back(body.clone());
-            self.frames.push_back(nonce_field.clone());
+            self.behind_head = Some(body.clone());
         }
         head.freeze()
     }
@@ -403,8 +403,8 @@ impl Body for ResponseBody {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(frame) = self.frames.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        if let Some(body) = self.behind_head.take() {
+            return Poll::Ready(Some(Ok(Frame::data(body))));
         }
         if self.ended {
             return Poll::Ready(None);
