@@ -23,7 +23,8 @@ impl Settle {
     /// A first change is there, and has been waiting since an instant that may be before now: one that comes while
     /// others are pushed does not wait for their sake in addition.
     pub fn first_change(self, since: Instant, now: Instant) -> Gathering {
-        Gathering { settle: self, last: now, latest: since + self.max_delay }
+        // Others came when it did, some of them just now, so a quiet moment is waited for however long it has waited.
+        Gathering { settle: self, last: now, latest: (since + self.max_delay).max(now + self.quiet) }
     }
 }
 
@@ -70,5 +71,15 @@ mod tests {
         assert_eq!(gathering.push_at() - start, Duration::from_millis(80), "the quiet moment is counted from now");
         assert!(gathering.further_change(start + Duration::from_millis(499)));
         assert_eq!(gathering.push_at() - start, Duration::from_millis(500), "the longest delay is not");
+    }
+
+    #[test]
+    fn after_a_long_push_changes_still_gather_for_a_quiet_moment() {
+        let start = Instant::now();
+        let now = start + Duration::from_secs(2);
+        let mut gathering = SETTLE.first_change(start, now);
+        assert_eq!(gathering.push_at() - now, Duration::from_millis(20));
+        assert!(gathering.further_change(now + Duration::from_millis(5)));
+        assert_eq!(gathering.push_at() - now, Duration::from_millis(20), "and no longer");
     }
 }
