@@ -10,7 +10,7 @@ use super::{
     },
     istio::Rule,
     routes::{Attached, Routed, absent_from},
-    set::PolicySet,
+    set::{PolicySet, targets},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -228,22 +228,10 @@ pub(super) fn target_problems(
 
 /// The services that a target means.
 pub(super) fn targeted<'a>(target: &Target, catalog: &'a Catalog) -> Vec<&'a CatalogEntry> {
-    let Target { service, labels, port: _, subset: _ } = target;
-    let has_labels = |entry: &CatalogEntry| {
-        let wanted = labels.iter().flat_map(|labels| &labels.0);
-        wanted
-            .into_iter()
-            .all(|(key, value)| entry.service.labels.get(key.as_str()).is_some_and(|found| **found == **value))
-    };
-    match service {
-        Some(Pattern(name)) if name.is_exact() => catalog.get(name.as_str()).into_iter().collect(),
-        _ => catalog
-            .iter()
-            .filter(|(name, entry)| {
-                service.as_ref().is_none_or(|Pattern(pattern)| pattern.matches(name.as_str())) && has_labels(entry)
-            })
-            .map(|(_, entry)| entry)
-            .collect(),
+    let is_meant = |entry: &&CatalogEntry| targets(target, &entry.service);
+    match &target.service {
+        Some(Pattern(name)) if name.is_exact() => catalog.get(name.as_str()).into_iter().filter(is_meant).collect(),
+        _ => catalog.iter().map(|(_, entry)| entry).filter(is_meant).collect(),
     }
 }
 
