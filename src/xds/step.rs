@@ -6,6 +6,7 @@
 //!
 //! A step keeps the sets it is between alive. So steps to a set go as soon as one from it to a later set is known: the
 //! streams that are still behind go to the later one. Under steady churn the sets of minutes would be kept otherwise.
+//! What no stream goes on from, as where all of a group came once, goes by age and size.
 
 use std::{
     collections::{
