@@ -5,12 +5,10 @@ use std::{hint::black_box, sync::Arc};
 use chancery::{
     catalog::Merge,
     model::ResourceName,
-    proto::envoy::config::endpoint::v3::ClusterLoadAssignment,
     resources::{Resource, ResourceType},
 };
-use chancery_benches::{Plane, asking_for_clusters, policies, slice, snapshots, with_one_endpoint_changed};
+use chancery_benches::{Plane, asking_for_clusters, assignment, policies, slice, snapshots, with_one_endpoint_changed};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use prost::Message;
 
 const SIZES: [u32; 3] = [100, 1_000, 10_000];
 
@@ -91,8 +89,7 @@ fn diff(criterion: &mut Criterion) {
 /// A resource from its message, and the first response of a stream from resources.
 fn encode(criterion: &mut Criterion) {
     let (snapshot, _) = snapshots(1_000);
-    let body = snapshot.set(ResourceType::Endpoints).iter().next().expect("some").body().clone();
-    let message = ClusterLoadAssignment::decode(body).expect("an assignment");
+    let message = assignment();
     criterion.bench_function("encode one assignment of 10 endpoints", |bencher| {
         let name = ResourceName::new("service-0:80");
         bencher.iter(|| Resource::encode(ResourceType::Endpoints, name.clone(), black_box(&message)));

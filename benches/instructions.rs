@@ -13,9 +13,8 @@ use chancery::{
     resources::{Resource, ResourceSet, ResourceType, Snapshot},
     xds::session::Session,
 };
-use chancery_benches::{Plane, asking_for_clusters, policies, slice, snapshots, with_one_endpoint_changed};
+use chancery_benches::{Plane, asking_for_clusters, assignment, policies, slice, snapshots, with_one_endpoint_changed};
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use prost::Message;
 
 // What a function takes it also returns: what is dropped in it would count.
 
@@ -64,12 +63,6 @@ fn sets(services: u32) -> [Arc<ResourceSet>; 2] {
 fn diff([before, after]: [Arc<ResourceSet>; 2]) -> [Arc<ResourceSet>; 2] {
     assert_eq!(black_box(after.changed_since(&before).count()), 1);
     [before, after]
-}
-
-fn assignment() -> ClusterLoadAssignment {
-    let (snapshot, _) = snapshots(1);
-    let body = snapshot.set(ResourceType::Endpoints).iter().next().expect("some").body().clone();
-    ClusterLoadAssignment::decode(body).expect("an assignment")
 }
 
 #[library_benchmark(setup = assignment)]

@@ -18,6 +18,7 @@ use chancery::{
         Service, ServiceName,
     },
     policy::Library,
+    proto::envoy::config::endpoint::v3::ClusterLoadAssignment,
     publish::{Publish, SnapshotWatch},
     resources::{ResourceType, Snapshot},
     xds::{
@@ -25,6 +26,7 @@ use chancery::{
         session::{Ask, Dialect, Request, Session},
     },
 };
+use prost::Message;
 
 /// As many endpoints as each service has.
 pub const ENDPOINTS: u32 = 10;
@@ -136,6 +138,13 @@ pub fn snapshots(services: u32) -> (Arc<Snapshot>, Arc<Snapshot>) {
     let said = slice(services);
     let before = plane.round(said.clone());
     (before, plane.round(with_one_endpoint_changed(&said, services / 2, 1)))
+}
+
+/// The endpoints of one service, as a message.
+pub fn assignment() -> ClusterLoadAssignment {
+    let (snapshot, _) = snapshots(1);
+    let body = snapshot.set(ResourceType::Endpoints).iter().next().expect("some").body().clone();
+    ClusterLoadAssignment::decode(body).expect("an assignment")
 }
 
 /// A stream that has asked for its first clusters, and shares nothing with an earlier one.
