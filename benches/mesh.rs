@@ -110,7 +110,7 @@ impl Plane {
     /// One that has heard nothing yet.
     pub fn new(library: Library) -> Self {
         let publish = Publish::default();
-        let watch = publish.subscribe(&NodeGroup::default());
+        let watch = publish.subscribe(&NodeGroup::default(), Arc::default());
         let guard = Guard::new(GuardSettings { max_removed_percent: 50, hold: Duration::from_secs(30) });
         Self { guard, merge: Merge::default(), world: World::default(), library, publish, watch }
     }

@@ -165,7 +165,7 @@ async fn every_golden_is_accepted_by_both_libraries() {
         let serving = tokio::spawn(server.serve(listener, shutdown.clone()));
         publish.set_grouping(Arc::new(Grouping::default()));
         let group = NodeGroup { kind: ClientKind::Grpc, ..NodeGroup::default() };
-        let _watch = publish.subscribe(&group);
+        let _watch = publish.subscribe(&group, Arc::default());
         publish.publish(&group, snapshot.clone());
 
         let credentials = json!([{ "type": "insecure" }]);

@@ -381,7 +381,7 @@ impl Member {
                 ResourceType::Cluster => self.take_clusters(&bodies, &removed, manner),
                 _ => self.take_routes(&bodies),
             };
-            self.request(response.resource_type, &response.nonce.clone(), error, false);
+            self.request(response.resource_type, &response.nonce.to_string(), error, false);
         }
         heard
     }
@@ -420,7 +420,7 @@ impl Member {
 }
 
 fn bodies(dialect: Dialect, response: &Response) -> (Vec<Vec<u8>>, Vec<String>) {
-    let bytes: Vec<u8> = response.body.iter().chain(&response.nonce_field).copied().collect();
+    let bytes: Vec<u8> = response.message();
     match dialect {
         Dialect::Delta => {
             let message: DeltaDiscoveryResponse = prost::Message::decode(&*bytes).unwrap();

@@ -117,15 +117,21 @@ async fn an_old_connection_is_told_to_go_before_its_stream_ends() {
 async fn a_client_that_does_not_read_is_cut() {
     let scene = Scene::ready_with(Settings { stalled: SHORT, ..Settings::default() }).await;
     let _serving = scene.serve(clusters((0..200).map(|number| format!("c{number}")), &"x".repeat(100_000)));
-    let mut raw = Raw::connect(&scene.address).await;
-    let (response, mut sending) = raw.grpc(DELTA).await;
-    sending.send_data(framed(&ask("deaf", ResourceType::Cluster, &[])), false).unwrap();
-    // Its answers to pings and its windows go on; what it is sent it leaves where it is.
-    let unread = response.await.unwrap();
-    timeout(SOON, raw.ended()).await.expect("the connection is cut");
-    drop(unread);
-    until("nothing is left of it", || scene.clients.is_empty() && scene.metrics.streams.get() == 0).await;
-    assert_eq!((scene.metrics.stalled.get(), scene.metrics.connections.get()), (1, 0));
+    let (_requests, mut attentive) = scene.delta(ask("attentive", ResourceType::Cluster, &["none"])).await.unwrap();
+    assert_eq!(next(&mut attentive).await.removed_resources, ["none"]);
+    // Room for the beginning of the first response, or for nothing at all.
+    for (cut, room) in [(1, 65_535), (2, 0)] {
+        let mut raw = Raw::connect_with(&scene.address, h2::client::Builder::new().initial_window_size(room)).await;
+        let (response, mut sending) = raw.grpc(DELTA).await;
+        sending.send_data(framed(&ask("deaf", ResourceType::Cluster, &[])), false).unwrap();
+        // Its answers to pings and its windows go on; what it is sent it leaves where it is.
+        let unread = response.await.unwrap();
+        timeout(SOON, raw.ended()).await.expect("the connection is cut");
+        drop(unread);
+        until("nothing is left of it", || scene.clients.len() == 1 && scene.metrics.streams.get() == 1).await;
+        assert_eq!(scene.metrics.stalled.get(), cut);
+    }
+    assert_eq!(scene.metrics.connections.get(), 1, "one that reads and has nothing to be told stays");
 }
 
 /// Behind a balancer there may be a replica that knows everything.

@@ -8,10 +8,9 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
 };
 
-use super::bell::{Bell, Ear};
+use super::bell::{Bell, Ring};
 use crate::{
     model::ResourceName,
     resources::{Change, Snapshot},
@@ -40,11 +39,11 @@ struct Places {
     free: Vec<usize>,
 }
 
-/// A stream's ear at its group's channel.
+/// A stream's place at its group's channel, which rings the stream's bell.
 #[derive(Debug)]
 pub struct SnapshotWatch {
     channel: Arc<Channel>,
-    ear: Ear,
+    bell: Arc<Bell>,
     place: Place,
 }
 
@@ -89,10 +88,9 @@ impl Channel {
     }
 
     /// A stream that listens to everything.
-    pub fn listen(self: &Arc<Self>) -> SnapshotWatch {
-        let bell = Arc::new(Bell::default());
+    pub fn listen(self: &Arc<Self>, bell: Arc<Bell>) -> SnapshotWatch {
         let place = Place::Everything(lock(&self.listeners).to_everything.take(bell.clone()));
-        SnapshotWatch { channel: self.clone(), ear: Ear::new(bell), place }
+        SnapshotWatch { channel: self.clone(), bell, place }
     }
 }
 
@@ -109,7 +107,9 @@ impl Listeners {
                     Change::Removed(name) => name,
                 };
                 let concerned = self.by_name.get(name).into_iter().flatten();
-                concerned.filter_map(|place| self.to_some.bells.get(*place)?.as_ref()).for_each(|bell| bell.ring());
+                concerned
+                    .filter_map(|place| self.to_some.bells.get(*place)?.as_ref())
+                    .for_each(|bell| bell.ring(Ring::Changed));
             }
         }
     }
@@ -152,7 +152,7 @@ impl Places {
     }
 
     fn ring_all(&self) {
-        self.bells.iter().flatten().for_each(|bell| bell.ring());
+        self.bells.iter().flatten().for_each(|bell| bell.ring(Ring::Changed));
     }
 }
 
@@ -162,12 +162,7 @@ impl SnapshotWatch {
         self.channel.latest()
     }
 
-    /// Ready when there may be something new since this was last ready.
-    pub fn poll_changed(&mut self, context: &Context<'_>) -> Poll<()> {
-        self.ear.poll(context)
-    }
-
-    /// From now on wakes for changes of these names alone; absent = for every change. Look at the latest afterwards:
+    /// From now on rings for changes of these names alone; absent = for every change. Look at the latest afterwards:
     /// what changed before is not told again.
     pub fn listen_to(&mut self, names: Option<Vec<ResourceName>>) {
         let is_same = match (&self.place, &names) {
@@ -181,9 +176,9 @@ impl SnapshotWatch {
         let mut listeners = lock(&self.channel.listeners);
         listeners.leave(&self.place);
         self.place = match names {
-            None => Place::Everything(listeners.to_everything.take(self.ear.bell().clone())),
+            None => Place::Everything(listeners.to_everything.take(self.bell.clone())),
             Some(names) => {
-                let place = listeners.to_some.take(self.ear.bell().clone());
+                let place = listeners.to_some.take(self.bell.clone());
                 for name in &names {
                     listeners.by_name.entry(name.clone()).or_default().push(place);
                 }
@@ -206,9 +201,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::task::{Context, Waker};
 
-    use super::*;
+    use super::{super::bell::Ear, *};
     use crate::resources::{PerType, Resource, ResourceSet, ResourceType};
 
     fn snapshot(assignments: &[(&str, &str)]) -> Arc<Snapshot> {
@@ -223,20 +218,23 @@ mod tests {
         Arc::new(Snapshot::new(sets))
     }
 
-    fn is_woken(watch: &mut SnapshotWatch) -> bool {
-        watch.poll_changed(&Context::from_waker(Waker::noop())).is_ready()
+    /// Who listens, and whether it was rung for.
+    fn listener(channel: &Arc<Channel>) -> (SnapshotWatch, impl FnMut() -> bool + use<>) {
+        let bell = Arc::new(Bell::default());
+        let mut ear = Ear::new(bell.clone());
+        (channel.listen(bell), move || ear.hear(&Context::from_waker(Waker::noop())).is_for(Ring::Changed))
     }
 
     #[test]
     fn who_names_what_it_wants_is_woken_for_that_alone() {
         let channel = Arc::new(Channel::default());
-        let mut everything = channel.listen();
-        let [mut a, mut b] = [channel.listen(), channel.listen()];
+        let (_everything, mut everything_is_woken) = listener(&channel);
+        let [(mut a, mut a_is_woken), (mut b, mut b_is_woken)] = [listener(&channel), listener(&channel)];
         a.listen_to(Some(vec![ResourceName::new("a")]));
         b.listen_to(Some(vec![ResourceName::new("b"), ResourceName::new("new")]));
         let mut woken = |snapshot| {
             channel.publish(snapshot);
-            [is_woken(&mut everything), is_woken(&mut a), is_woken(&mut b)]
+            [everything_is_woken(), a_is_woken(), b_is_woken()]
         };
         assert_eq!(woken(snapshot(&[("a", "1"), ("b", "1")])), [true, true, true], "the first concerns everybody");
         assert_eq!(woken(snapshot(&[("a", "2"), ("b", "1")])), [true, true, false]);
@@ -249,14 +247,14 @@ mod tests {
     fn who_changes_its_mind_or_leaves_is_no_longer_listed() {
         let channel = Arc::new(Channel::default());
         channel.publish(snapshot(&[("a", "1")]));
-        let mut watch = channel.listen();
+        let (mut watch, mut is_woken) = listener(&channel);
         watch.listen_to(Some(vec![ResourceName::new("a")]));
         watch.listen_to(Some(vec![ResourceName::new("b")]));
         channel.publish(snapshot(&[("a", "2")]));
-        assert!(!is_woken(&mut watch));
+        assert!(!is_woken());
         watch.listen_to(None);
         channel.publish(snapshot(&[("a", "3")]));
-        assert!(is_woken(&mut watch));
+        assert!(is_woken());
         watch.listen_to(Some(vec![ResourceName::new("a")]));
         drop(watch);
         let listeners = lock(&channel.listeners);

@@ -23,7 +23,7 @@ use crate::{
     resources::Snapshot,
 };
 
-pub use bell::{Bell, Ear};
+pub use bell::{Bell, Ear, Ring, Rung};
 use channel::Channel;
 pub use channel::SnapshotWatch;
 pub use testimonies::{Said, Testimonies};
@@ -55,12 +55,12 @@ impl Publish {
         self.grouping.subscribe()
     }
 
-    /// The channel of a group. A group nobody had is announced to the control loop.
-    pub fn subscribe(&self, group: &NodeGroup) -> SnapshotWatch {
+    /// The channel of a group, which rings the bell. A group nobody had is announced to the control loop.
+    pub fn subscribe(&self, group: &NodeGroup, bell: Arc<Bell>) -> SnapshotWatch {
         if let Some(channel) = self.groups.get(group) {
-            return channel.listen();
+            return channel.listen(bell);
         }
-        let watch = self.groups.entry(group.clone()).or_default().listen();
+        let watch = self.groups.entry(group.clone()).or_default().listen(bell);
         self.wanted.notify_one();
         watch
     }

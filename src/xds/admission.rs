@@ -17,6 +17,7 @@ use tonic::{Status, codegen::StdError};
 use super::{
     Metrics, Settings,
     link::{Link, Wish},
+    metrics::Counted,
     reader::Reader,
     request::{Incoming, RequestDecoder, understood},
 };
@@ -40,13 +41,7 @@ pub(super) struct Begun<B> {
 /// One of the turns, counted for as long as it is held.
 pub(super) struct Turn {
     _permit: OwnedSemaphorePermit,
-    metrics: Metrics,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.metrics.beginning.dec();
-    }
+    _held: Counted,
 }
 
 impl Admission {
@@ -72,8 +67,7 @@ impl Admission {
             let said = "more streams begin at once than this control plane takes: try again";
             return Err(Status::resource_exhausted(said));
         };
-        self.metrics.beginning.inc();
-        let turn = Turn { _permit: permit, metrics: self.metrics.clone() };
+        let turn = Turn { _permit: permit, _held: Counted::by(&self.metrics.beginning) };
         let mut requests = Reader::new(body, first.into_data().unwrap_or_default(), decoder, *largest_request);
         let (first, turn) = match timeout(admission.turn, requests.next()).await {
             Ok(first) => (first, Some(turn)),

@@ -8,14 +8,13 @@ use std::{
     time::SystemTime,
 };
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use serde_json::{Value, json};
 
-use super::{message, session::Dialect};
+use super::session::{Dialect, Progress, Session};
 use crate::{
     model::{ClientKind, Locality, NodeGroup, Proxy},
-    resources::{PerType, ResourceType},
+    resources::ResourceType,
 };
 
 /// Every stream that is open.
@@ -30,27 +29,10 @@ pub struct Clients {
 pub struct Client {
     /// Who it is.
     pub proxy: Proxy,
-    /// Which dialect it speaks.
-    pub dialect: Dialect,
     connected: SystemTime,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    group: NodeGroup,
-    types: PerType<Progress>,
-}
-
-/// How far a client has come with one type.
-#[derive(Debug, Clone, Default)]
-struct Progress {
-    /// As a field of a response.
-    sent_nonce: Option<Bytes>,
-    acknowledged: u64,
-    rejected: u64,
-    last_error: Option<String>,
-    subscribed: (usize, bool),
+    group: Mutex<NodeGroup>,
+    /// The stream's own: it is looked at when somebody asks, so that nothing is written here at each change.
+    session: Arc<Mutex<Session>>,
 }
 
 /// Holds a stream's place in the registry; dropping it gives the place up.
@@ -62,8 +44,10 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    pub fn group(&self) -> NodeGroup {
-        self.client.lock().group.clone()
+    /// The same stream, whose client says something else of itself.
+    pub fn again(&self, proxy: Proxy, session: Arc<Mutex<Session>>) -> Self {
+        let group = lock(&self.client.group).clone();
+        self.clients.register(proxy, session, group)
     }
 }
 
@@ -87,7 +71,7 @@ impl Clients {
     /// The group of a connected client, by its node id; of several streams the newest counts.
     pub fn group_of(&self, node: &str) -> Option<NodeGroup> {
         let streams = self.streams.iter().filter(|stream| *stream.value().proxy.id == *node);
-        streams.max_by_key(|stream| *stream.key()).map(|stream| stream.value().lock().group.clone())
+        streams.max_by_key(|stream| *stream.key()).map(|stream| lock(&stream.value().group).clone())
     }
 
     /// Every stream, sorted by node id.
@@ -97,10 +81,14 @@ impl Clients {
         clients.iter().map(|client| client.to_json()).collect()
     }
 
-    pub(super) fn register(self: &Arc<Self>, proxy: Proxy, dialect: Dialect, group: NodeGroup) -> Registration {
+    pub(super) fn register(
+        self: &Arc<Self>,
+        proxy: Proxy,
+        session: Arc<Mutex<Session>>,
+        group: NodeGroup,
+    ) -> Registration {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = Mutex::new(State { group, types: PerType::default() });
-        let client = Arc::new(Client { proxy, dialect, connected: SystemTime::now(), state });
+        let client = Arc::new(Client { proxy, connected: SystemTime::now(), group: Mutex::new(group), session });
         self.streams.insert(id, client.clone());
         Registration { clients: self.clone(), id, client }
     }
@@ -108,46 +96,18 @@ impl Clients {
 
 impl Client {
     pub(super) fn set_group(&self, group: NodeGroup) {
-        self.lock().group = group;
-    }
-
-    pub(super) fn sent(&self, resource_type: ResourceType, nonce: Bytes) {
-        self.lock().types[resource_type].sent_nonce = Some(nonce);
-    }
-
-    pub(super) fn acknowledged(&self, resource_type: ResourceType) {
-        let mut state = self.lock();
-        let progress = &mut state.types[resource_type];
-        progress.acknowledged += 1;
-        progress.last_error = None;
-    }
-
-    pub(super) fn rejected(&self, resource_type: ResourceType, error: &str) {
-        let mut state = self.lock();
-        let progress = &mut state.types[resource_type];
-        progress.rejected += 1;
-        progress.last_error = Some(error.to_owned());
-    }
-
-    pub(super) fn subscribed(&self, resource_type: ResourceType, subscribed: (usize, bool)) {
-        self.lock().types[resource_type].subscribed = subscribed;
-    }
-
-    /// Nobody panics while holding it, and what is in it is for looking at.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.group) = group;
     }
 
     fn to_json(&self) -> Value {
-        let Self { proxy, dialect, connected, state: _ } = self;
+        let Self { proxy, connected, session, group: _ } = self;
         let Proxy { id, workload, namespace, labels: _, locality, local_cluster: _, kind, role: _ } = proxy;
         let Locality { region, zone, subzone } = locality;
-        let state = self.lock();
-        let types: serde_json::Map<String, Value> = state
-            .types
-            .iter()
-            .filter(|(_, progress)| progress.subscribed != (0, false))
-            .map(|(resource_type, progress)| (resource_type.plural().to_owned(), progress.to_json()))
+        let session = lock(session);
+        let types: serde_json::Map<String, Value> = ResourceType::ALL
+            .into_iter()
+            .filter(|resource_type| session.subscribed(*resource_type) != (0, false))
+            .map(|resource_type| (resource_type.plural().to_owned(), type_to_json(&session, resource_type)))
             .collect();
         json!({
             "id": &**id,
@@ -155,20 +115,23 @@ impl Client {
             "namespace": &**namespace,
             "locality": { "region": &**region, "zone": &**zone, "subzone": &**subzone },
             "client": match kind { ClientKind::Envoy => "envoy", ClientKind::Grpc => "grpc" },
-            "dialect": match dialect { Dialect::Delta => "delta", Dialect::Sotw => "sotw" },
+            "dialect": match session.dialect() { Dialect::Delta => "delta", Dialect::Sotw => "sotw" },
             "connectedSeconds": connected.elapsed().map_or(0, |since| since.as_secs()),
             "types": types,
         })
     }
 }
 
-impl Progress {
-    fn to_json(&self) -> Value {
-        let Self { sent_nonce, acknowledged, rejected, last_error, subscribed: (names, wildcard) } = self;
-        let sent_nonce = sent_nonce.as_deref().map(message::nonce_of);
-        json!({
-            "subscribedNames": names, "wildcard": wildcard, "lastNonce": sent_nonce,
-            "acknowledged": acknowledged, "rejected": rejected, "lastError": last_error,
-        })
-    }
+fn type_to_json(session: &Session, resource_type: ResourceType) -> Value {
+    let (names, wildcard) = session.subscribed(resource_type);
+    let Progress { sent, acknowledged, rejected, last_error } = session.progress(resource_type);
+    json!({
+        "subscribedNames": names, "wildcard": wildcard, "lastNonce": sent.map(|nonce| nonce.to_string()),
+        "acknowledged": acknowledged, "rejected": rejected, "lastError": last_error,
+    })
+}
+
+/// Nothing that panics is left half done here: what is behind these locks is as good as before.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

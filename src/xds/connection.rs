@@ -11,6 +11,8 @@
 //! balancer. Ages differ by chance, so that connections that began together do not move together.
 
 use std::{
+    convert::Infallible,
+    future::ready,
     hash::{BuildHasher, RandomState},
     io,
     pin::{Pin, pin},
@@ -19,7 +21,6 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -28,20 +29,21 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_rustls::server::TlsStream;
-use tonic::codegen::Service as _;
 
 use super::{
     Metrics, Settings,
     link::{Farewell, Link, Wish},
+    metrics::Counted,
     seldom::Seldom,
+    service::Methods,
     tls::Tls,
 };
 
 /// What every connection is served with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Connections {
     pub settings: Arc<Settings>,
-    pub methods: Router,
+    pub methods: Methods,
     pub tls: Option<Tls>,
     pub metrics: Metrics,
 }
@@ -58,26 +60,22 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 impl Connections {
     /// Serves one connection until either side ends it.
-    pub async fn serve(self, stream: TcpStream, link: Arc<Link>) {
-        let Self { settings, methods, tls, metrics } = self;
-        let _open = Open::count(&metrics);
+    pub async fn serve(self: Arc<Self>, stream: TcpStream, link: Arc<Link>) {
+        let Self { settings, methods: _, tls, metrics } = &*self;
+        let _open = Counted::by(&metrics.connections);
         // Responses are small and wanted at once.
         let _ = stream.set_nodelay(true);
         let io = match tls {
             None => Io::Plain(stream),
-            Some(tls) => match greet(stream, &tls, &settings, &metrics, &link).await {
+            Some(tls) => match greet(stream, tls, settings, metrics, &link).await {
                 Some(stream) => Io::Tls(Box::new(stream)),
                 None => return,
             },
         };
         let io = Greeting { io, unread: PREFACE, link: link.clone() };
-        let with_link = link.clone();
-        let answer = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(with_link.clone());
-            methods.clone().call(request)
-        });
-        let mut connection = pin!(http2(&settings).serve_connection(TokioIo::new(io), answer));
+        let (connections, of) = (self.clone(), link.clone());
+        let answer = service_fn(move |request| ready(Ok::<_, Infallible>(connections.methods.answer(request, &of))));
+        let mut connection = pin!(http2(settings).serve_connection(TokioIo::new(io), answer));
         let begun = Instant::now();
         let ends_at = begun + around(settings.stream_age);
         let mut alarm = pin!(sleep_until(ends_at.min(begun + settings.handshake)));
@@ -180,22 +178,6 @@ fn around(age: Duration) -> Duration {
 /// From 0 to 1. Nothing depends on its quality.
 fn random() -> f64 {
     (RandomState::new().hash_one(()) % 1000) as f64 / 1000.0
-}
-
-/// Counts a connection for as long as it lives.
-struct Open(Metrics);
-
-impl Open {
-    fn count(metrics: &Metrics) -> Self {
-        metrics.connections.inc();
-        Self(metrics.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.dec();
-    }
 }
 
 /// The bytes, within TLS or not.

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::nonce::Nonce;
 use crate::{
     model::ResourceName,
     resources::{Resource, ResourceSet},
@@ -29,7 +30,7 @@ const REMEMBERED: usize = 128;
 /// One response.
 #[derive(Debug)]
 pub(super) struct Sent {
-    pub nonce: u64,
+    pub nonce: Nonce,
     pub since: Instant,
     /// The names it had, shared with other streams.
     pub names: Arc<[ResourceName]>,
@@ -106,8 +107,8 @@ impl InFlight {
     }
 
     /// The response with that nonce has been answered; with it all that were sent before, of which it is not known how.
-    pub fn settle(&mut self, nonce: &str) -> Option<(Sent, Vec<Sent>)> {
-        let position = self.sent.iter().position(|sent| nonce_text(sent.nonce) == nonce)?;
+    pub fn settle(&mut self, nonce: Nonce) -> Option<(Sent, Vec<Sent>)> {
+        let position = self.sent.iter().position(|sent| sent.nonce == nonce)?;
         self.abandoned.clear();
         let mut settled = self.sent.drain(..=position);
         let sent = settled.next_back()?;
@@ -144,18 +145,15 @@ impl InFlight {
     }
 }
 
-/// A nonce as it is written.
-pub(super) fn nonce_text(nonce: u64) -> String {
-    format!("{nonce:x}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn in_flight(since: &[(Instant, bool)]) -> InFlight {
         let mut in_flight = InFlight::default();
-        for (nonce, (since, adds)) in (1..).zip(since) {
+        let mut nonce = Nonce::default();
+        for (since, adds) in since {
+            nonce = nonce.next();
             in_flight.push(Sent {
                 nonce,
                 since: *since,
@@ -173,10 +171,12 @@ mod tests {
     fn an_answer_settles_what_was_sent_before() {
         let start = Instant::now();
         let mut sent = in_flight(&[(start, false), (start, true), (start, false)]);
-        assert_eq!(sent.settle("2").map(|(sent, skipped)| (sent.nonce, skipped.len())), Some((2, 1)));
-        assert_eq!(sent.settle("1").map(|(sent, _)| sent.nonce), None, "that is history");
+        let first = Nonce::default().next();
+        let (second, third) = (first.next(), first.next().next());
+        assert_eq!(sent.settle(second).map(|(sent, skipped)| (sent.nonce, skipped.len())), Some((second, 1)));
+        assert_eq!(sent.settle(first).map(|(sent, _)| sent.nonce), None, "that is history");
         assert_eq!(sent.warm_at(start), None);
-        assert_eq!(sent.settle("3").map(|(sent, _)| sent.nonce), Some(3));
+        assert_eq!(sent.settle(third).map(|(sent, _)| sent.nonce), Some(third));
         assert!(sent.is_empty());
     }
 
@@ -198,6 +198,6 @@ mod tests {
         let start = Instant::now();
         let sent = in_flight(&vec![(start, false); 1000]);
         assert_eq!(sent.sent.len(), REMEMBERED);
-        assert_eq!(sent.sent.back().map(|sent| sent.nonce), Some(1000));
+        assert_eq!(sent.sent.back().map(|sent| sent.nonce), Nonce::parse("3e8"), "the thousandth");
     }
 }

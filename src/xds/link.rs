@@ -6,18 +6,22 @@
 //! with nobody else's connection, because it looks whenever anything is sent.
 
 use std::sync::{
-    OnceLock,
+    Arc, Mutex, OnceLock, Weak,
     atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
 use tokio::sync::Notify;
 use tonic::Status;
 
+use super::clients::lock;
+use crate::publish::{Bell, Ring};
+
 /// Shared by a connection, its streams, and the server.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     farewell: OnceLock<Farewell>,
-    said: Notify,
+    /// The bells of the streams on it, and of some that have ended.
+    streams: Mutex<Vec<Weak<Bell>>>,
     wish: AtomicU8,
     wished: Notify,
     greeted: AtomicBool,
@@ -48,19 +52,32 @@ impl Link {
     pub fn say(&self, farewell: Farewell) {
         // The first reason stands: the streams are ending already.
         let _ = self.farewell.set(farewell);
-        self.said.notify_waiters();
+        let streams = lock(&self.streams);
+        streams.iter().filter_map(Weak::upgrade).for_each(|bell| bell.ring(Ring::Farewell));
     }
 
-    /// For a stream: returns when the connection goes.
-    pub async fn farewell(&self) -> Farewell {
-        let said = self.said.notified();
-        match self.farewell.get() {
-            Some(farewell) => *farewell,
-            None => {
-                said.await;
-                self.farewell.get().copied().unwrap_or(Farewell::Shutdown)
-            }
+    /// For a stream: its bell rings when the connection goes.
+    pub fn add(&self, bell: &Arc<Bell>) {
+        let mut streams = lock(&self.streams);
+        if streams.len() == streams.capacity() {
+            streams.retain(|bell| bell.strong_count() > 0);
         }
+        streams.push(Arc::downgrade(bell));
+        if self.farewell.get().is_some() {
+            bell.ring(Ring::Farewell);
+        }
+    }
+
+    /// For a stream: why the connection goes, if it does.
+    pub fn farewell(&self) -> Option<Farewell> {
+        self.farewell.get().copied()
+    }
+
+    /// For the server, which asks every so often: how many streams have had something to do for so many times, and the
+    /// client had no room for what comes of it.
+    pub fn unheard(&self, times: u32) -> usize {
+        let streams = lock(&self.streams);
+        streams.iter().filter_map(Weak::upgrade).filter(|bell| bell.unheard() >= times).count()
     }
 
     /// A stronger wish replaces a weaker one.

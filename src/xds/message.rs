@@ -1,7 +1,7 @@
-//! Responses as bytes: a body that streams share, and a nonce of the stream's own behind it.
+//! Responses as bytes: a body that streams share. A nonce of the stream's own goes with it.
 //!
 //! Resources are encoded already, each as a complete `resources` field, so a response is put together by
-//! concatenation; protobuf fields may come in any order, so the nonce comes last and apart.
+//! concatenation; Protobuf's fields may come in any order, so the nonce stands apart.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -31,7 +31,6 @@ pub(super) struct Content<'a> {
 /// Field numbers that `DiscoveryResponse` and `DeltaDiscoveryResponse` share.
 const VERSION_INFO: u32 = 1;
 const TYPE_URL: u32 = 4;
-const NONCE: u32 = 5;
 /// `DeltaDiscoveryResponse` alone.
 const REMOVED_RESOURCES: u32 = 6;
 /// `ControlPlane`: of a `DiscoveryResponse`, of a `DeltaDiscoveryResponse`, and its one field.
@@ -76,19 +75,6 @@ const PART: &str = "part-of-";
 /// The version of the set that a response was of, wholly or in part, by its `version_info`.
 pub(super) fn version_of(version_info: &str) -> Option<Version> {
     Version::parse(version_info.strip_prefix(PART).unwrap_or(version_info))
-}
-
-/// The nonce as a field.
-pub(super) fn nonce_field(nonce: &str) -> Bytes {
-    // Exactly as long as it gets: key and length have a byte each.
-    let mut field = BytesMut::with_capacity(nonce.len() + 2);
-    put_text(&mut field, NONCE, nonce);
-    field.freeze()
-}
-
-/// The nonce in such a field.
-pub(super) fn nonce_of(field: &[u8]) -> String {
-    String::from_utf8_lossy(field.get(2..).unwrap_or_default()).into_owned()
 }
 
 fn put_text(buffer: &mut BytesMut, field: u32, text: &str) {

@@ -48,6 +48,23 @@ pub struct Metrics {
     pub stalled: Counter,
 }
 
+/// Counts in a gauge for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Counted(Gauge);
+
+impl Counted {
+    pub fn by(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// A counter for each type of resource, found without looking for it: each response counts in several.
 #[derive(Debug, Clone)]
 struct ByType {

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::publish::{Bell, Ear};
+use crate::publish::{Bell, Ear, Ring};
 
 /// See above. Once it was ready it must not be asked again.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl<F: Future + Unpin> Seldom<F> {
     pub fn new(future: F) -> Self {
         let bell = Arc::new(Bell::default());
         // It has to be asked once, or it does not know whom to wake.
-        bell.ring();
+        bell.ring(Ring::Woken);
         Self { future, waker: bell.clone().into(), ear: Ear::new(bell) }
     }
 }
@@ -35,10 +35,10 @@ impl<F: Future + Unpin> Future for Seldom<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { future, ear, waker } = self.get_mut();
-        match ear.poll(context) {
-            Poll::Ready(()) => Pin::new(future).poll(&mut Context::from_waker(waker)),
-            Poll::Pending => Poll::Pending,
+        if ear.hear(context).is_silent() {
+            return Poll::Pending;
         }
+        Pin::new(future).poll(&mut Context::from_waker(waker))
     }
 }
 

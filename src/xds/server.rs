@@ -8,16 +8,15 @@ use std::{
 use tokio::{
     net::TcpListener,
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clients, Metrics, Settings, Shared, Tls,
-    admission::Admission,
+    Clients, Metrics, Settings, Tls,
     connection::Connections,
     link::{Link, Wish},
-    service::Service,
+    service::Methods,
 };
 use crate::publish::Publish;
 
@@ -48,16 +47,10 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { settings, publish, clients, metrics, tls } = self;
         let settings = Arc::new(settings);
-        let service = Service {
-            publish,
-            clients,
-            metrics: metrics.clone(),
-            shared: Arc::new(Shared::of(settings.identity.clone())),
-            admission: Arc::new(Admission::new(settings.clone(), metrics.clone())),
-            settings: settings.clone(),
-        };
-        let serving =
-            Connections { settings: settings.clone(), methods: service.methods(), tls, metrics: metrics.clone() };
+        let methods = Methods::new(publish, clients, metrics.clone(), &settings);
+        let serving = Arc::new(Connections { settings: settings.clone(), methods, tls, metrics: metrics.clone() });
+        let mut looks = interval((settings.stalled / 2).max(Duration::from_millis(1)));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connections = JoinSet::new();
         let mut links = Links::default();
         let mut full = false;
@@ -65,6 +58,10 @@ impl Server {
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(_) = connections.join_next() => continue,
+                _ = looks.tick() => {
+                    links.cut_the_stalled(&metrics);
+                    continue;
+                }
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -112,6 +109,17 @@ impl Links {
         let link = Arc::new(Link::default());
         self.0.push(Arc::downgrade(&link));
         link
+    }
+
+    /// Ends those with a stream that has had something to do at three looks in a row, for which its client had no room.
+    fn cut_the_stalled(&self, metrics: &Metrics) {
+        for link in self.0.iter().filter_map(Weak::upgrade) {
+            let stalled = link.unheard(3);
+            if stalled > 0 {
+                metrics.stalled.inc_by(stalled as u64);
+                link.wish(Wish::Cut);
+            }
+        }
     }
 
     /// Ends them one after the other, evenly.

@@ -15,7 +15,8 @@ pub struct Settings {
     pub keepalive_interval: Duration,
     /// How long a ping may stay unanswered. Default 20 s.
     pub keepalive_timeout: Duration,
-    /// How long a client may leave a response unread. Envoy's main thread can be busy for tens of seconds. Default 60 s.
+    /// How long a client may have no room for what there is to say: it is cut after this time, or up to half as much
+    /// longer. Envoy's main thread can be busy for tens of seconds. Default 60 s.
     pub stalled: Duration,
     /// How long a client may take over each of the two handshakes, TLS and HTTP/2. Default 10 s.
     pub handshake: Duration,

@@ -1,257 +1,184 @@
-//! One stream: its session, between the frames of a client and the snapshots of its group.
+//! One stream: its session, between the requests of a client and the snapshots of its group.
 //!
-//! One task owns the session. It takes what happens, one thing at a time, and hands on responses as the client reads
-//! them: there is never a queue of responses, so a slow client gets the newest state, and one that does not read at
-//! all is let go. What a stream says is handed to HTTP/2 as the bytes that were encoded once.
+//! It does nothing by itself. HTTP/2 asks it for the next response when the client has room for one; then it takes what
+//! has happened since, one thing at a time, until there is something to say. So there is never a queue of responses, and
+//! a slow client gets the newest state. What happens meanwhile rings the stream's one bell, which says what it was, so
+//! that nothing else is looked after: ten thousand streams do this for each change.
 
 use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Instant,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http_body::{Body, Frame};
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use hyper::body::Incoming as Frames;
 use tonic::{Code, Status};
 
 use super::{
-    Settings,
-    admission::{Admission, Begun},
     alarm::Alarm,
-    clients::Registration,
-    link::{Farewell, Link, Wish},
-    metrics::Metrics,
-    node::{self, Fingerprint},
-    request::{Incoming, RequestDecoder, understood},
-    seldom::Seldom,
+    clients::lock,
+    place::Place,
+    reader::Reader,
+    request::{Incoming, understood},
+    service::Service,
     session::{Oddity, Response, Session, Verdict},
-    slot::{Giver, Gone, Taker},
 };
 use crate::{
-    model::{Grouping, Proxy, Role},
-    publish::{Publish, SnapshotWatch},
+    model::Role,
+    publish::{Bell, Ring, Rung},
     resources::ResourceType,
 };
 
-/// What a stream works with.
+/// A stream whose client has said who it is.
+#[derive(Debug)]
 pub(super) struct Stream {
-    pub session: Session,
-    pub responses: Giver<Outgoing>,
-    /// The type of a per-type service; absent on ADS, where each request says it.
-    pub only: Option<ResourceType>,
-    pub publish: Arc<Publish>,
-    pub clients: Arc<super::Clients>,
-    pub metrics: Metrics,
-    pub settings: Arc<Settings>,
-    /// To the connection it is on, which says when to end.
-    pub link: Arc<Link>,
+    session: Arc<Mutex<Session>>,
+    serving: Serving,
 }
 
-/// Everything that can happen to a stream.
-enum Event {
-    /// The client asks, or has nothing more to ask.
-    Request(Result<Option<Incoming>, Status>),
-    /// The group's snapshot may be a new one, or the group another.
-    Changed,
-    /// There is room for a response, or time has passed for one.
-    Again,
-    /// The client is gone.
-    Gone,
-    /// The client has not read for too long.
-    Stalled,
-    /// The connection goes.
-    Farewell(Farewell),
+/// What a session works with.
+#[derive(Debug)]
+struct Serving {
+    service: Arc<Service>,
+    /// The type of a per-type service; absent on ADS, where each request says it.
+    only: Option<ResourceType>,
+    place: Place,
+    requests: Reader<Frames>,
+    /// Whether the client may have more to ask.
+    asking: bool,
+    alarm: Alarm,
+    /// Made already.
+    first: Option<Response>,
 }
 
 /// What goes to the client.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Response(Response),
+    /// The last word.
     End(Status),
 }
 
-/// Why the server ends a stream.
-enum End {
-    /// With a last word.
-    Said(Status),
-    /// The client does not read: no word reaches it.
-    Stalled,
-}
-
-impl From<Status> for End {
-    fn from(status: Status) -> Self {
-        Self::Said(status)
-    }
-}
+/// A stream that names at most so many resources is woken for these alone.
+const FEW: usize = 64;
 
 impl Stream {
-    /// Serves until either side ends it.
-    pub async fn run(mut self, body: axum::body::Body, admission: Arc<Admission>) {
-        let end = match self.begin(body, &admission).await {
-            Ok(Some(begun)) => self.serve(begun).await,
-            Ok(None) => Ok(()),
-            Err(status) => Err(End::Said(status)),
-        };
-        let stalled = match end {
-            Ok(()) => false,
-            // What was sent before is read first.
-            Err(End::Said(status)) => {
-                tracing::debug!(%status, "a stream ends");
-                let room = poll_fn(|context| self.responses.poll(true, context));
-                match timeout(self.settings.stalled, room).await {
-                    Ok(room) => {
-                        if room.is_ok() {
-                            self.responses.give(Outgoing::End(status));
-                        }
-                        false
-                    }
-                    Err(_) => true,
-                }
-            }
-            Err(End::Stalled) => true,
-        };
-        if stalled {
-            self.metrics.stalled.inc();
-            self.link.wish(Wish::Cut);
-        }
-    }
-
-    async fn begin(
-        &mut self,
-        body: axum::body::Body,
-        admission: &Admission,
-    ) -> Result<Option<Begun<axum::body::Body>>, Status> {
-        let decoder = RequestDecoder { dialect: self.session.dialect(), shared: self.session.shared().clone() };
-        tokio::select! {
-            farewell = self.link.farewell() => Err(farewell.status()),
-            Err(Gone) = poll_fn(|context| self.responses.poll(false, context)) => Ok(None),
-            begun = admission.begin(body, decoder, &self.link) => begun,
-        }
-    }
-
-    async fn serve(&mut self, begun: Begun<axum::body::Body>) -> Result<(), End> {
-        let Begun { first, mut requests, turn } = begun;
-        let node = Fingerprint::of(&first.node);
-        let proxy = node::proxy(first.node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    /// Takes the first request, and makes the first response.
+    pub fn begin(
+        service: Arc<Service>,
+        only: Option<ResourceType>,
+        session: Session,
+        first: Incoming,
+        requests: Reader<Frames>,
+        bell: Arc<Bell>,
+    ) -> Result<Self, Status> {
+        let session = Arc::new(Mutex::new(session));
+        let place = Place::find(&service.publish, &service.clients, &first.node, &session, bell)?;
+        let proxy = place.proxy();
         if proxy.role == Role::Gateway {
             tracing::warn!(node = &*proxy.id, "role `gateway` is served as a sidecar for now");
         }
-        let mut place = Place::find(&self.publish, proxy, node, &self.clients, self.session.dialect())?;
-        tracing::debug!(node = &*place.proxy.id, workload = &*place.proxy.workload, "stream began");
-        self.take(first, &mut place)?;
-        let mut blocked = self.respond(&place);
-        drop(turn);
-        let mut asking = true;
-        let link = self.link.clone();
-        let farewell = pin!(link.farewell());
-        let mut farewell = Seldom::new(farewell);
-        let mut alarm = Alarm::default();
+        tracing::debug!(node = &*proxy.id, workload = &*proxy.workload, "stream began");
+        let alarm = Alarm::default();
+        let mut serving = Serving { service, only, place, requests, asking: true, alarm, first: None };
+        let mut locked = lock(&session);
+        serving.take(&mut locked, first)?;
+        serving.first = serving.respond(&mut locked);
+        drop(locked);
+        Ok(Self { session, serving })
+    }
+
+    /// The next thing to be sent. `rung` is what is to be looked after; what was is cleared. Everything that is waited for
+    /// wakes `context`.
+    pub fn poll(&mut self, rung: &mut Rung, context: &mut Context<'_>) -> Poll<Outgoing> {
+        let Self { session, serving } = self;
+        serving.poll(session, rung, context).map(|next| match next {
+            Ok(response) => Outgoing::Response(response),
+            Err(status) => Outgoing::End(status),
+        })
+    }
+
+    /// Whether there may be more to say at once.
+    pub fn has_more(&self) -> bool {
+        !lock(&self.session).is_at_rest()
+    }
+}
+
+impl Serving {
+    fn poll(
+        &mut self,
+        session: &Arc<Mutex<Session>>,
+        rung: &mut Rung,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Response, Status>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Ok(first));
+        }
+        let shared = session;
+        let session = &mut *lock(shared);
         loop {
-            self.report(&place);
-            self.testify(&place);
-            // Who has nothing more to ask is told what it asked for, and acknowledges nothing that comes later.
-            if !asking && !blocked && self.session.has_target() {
-                return Ok(());
+            if rung.is_for(Ring::Changed) {
+                rung.clear(Ring::Changed);
+                self.service.metrics.woken.inc();
+                self.place.follow_grouping(&self.service.publish);
+                self.look(session);
             }
-            let alarm_at = if blocked {
-                Some(Instant::now() + self.settings.stalled)
-            } else {
-                self.session.deadline().map(Instant::from_std)
-            };
-            // By hand, since ten thousand streams do this for each change: what is waited for stays registered from
-            // one turn to the next.
-            let event = poll_fn(|context| {
-                if let Poll::Ready(farewell) = Pin::new(&mut farewell).poll(context) {
-                    return Poll::Ready(Event::Farewell(farewell));
-                }
-                if asking && let Poll::Ready(request) = requests.poll_next(context) {
-                    return Poll::Ready(Event::Request(request));
-                }
-                if place.snapshots.poll_changed(context).is_ready() {
-                    return Poll::Ready(Event::Changed);
-                }
-                match self.responses.poll(blocked, context) {
-                    Poll::Ready(Ok(())) => return Poll::Ready(Event::Again),
-                    Poll::Ready(Err(Gone)) => return Poll::Ready(Event::Gone),
+            if let Some(response) = self.respond(session) {
+                return Poll::Ready(Ok(response));
+            }
+            self.report(session);
+            // Who has nothing more to ask is told what it asked for, and acknowledges nothing that comes later.
+            if !self.asking && session.has_target() {
+                return Poll::Ready(Err(Status::new(Code::Ok, "")));
+            }
+            if self.asking && rung.is_for(Ring::Woken) {
+                match self.requests.poll_next(context) {
+                    Poll::Ready(Ok(Some(request))) => {
+                        if self.place.take_node(&request.node, &self.service.publish, shared)? {
+                            self.look(session);
+                        }
+                        self.take(session, request)?;
+                        continue;
+                    }
+                    Poll::Ready(Ok(None)) => {
+                        self.asking = false;
+                        continue;
+                    }
+                    Poll::Ready(Err(status)) => return Poll::Ready(Err(understood(status))),
                     Poll::Pending => {}
                 }
-                alarm.poll(alarm_at, context).map(|()| if blocked { Event::Stalled } else { Event::Again })
-            })
-            .await;
-            match event {
-                Event::Request(Ok(Some(request))) => {
-                    if place.says_something_else(&request.node) {
-                        self.renode(&request.node, &mut place)?;
-                    }
-                    self.take(request, &mut place)?;
-                }
-                Event::Request(Err(status)) => return Err(understood(status).into()),
-                Event::Changed => {
-                    self.metrics.woken.inc();
-                    if place.grouping.has_changed().unwrap_or(false) {
-                        place.regroup(&self.publish);
-                    }
-                    self.look(&mut place);
-                }
-                Event::Request(Ok(None)) => asking = false,
-                Event::Again => {}
-                Event::Gone => return Ok(()),
-                Event::Farewell(farewell) => return Err(farewell.status().into()),
-                Event::Stalled => return Err(End::Stalled),
             }
-            blocked = self.respond(&place);
+            rung.clear(Ring::Woken);
+            if self.alarm.poll(session.deadline().map(Into::into), context).is_pending() {
+                return Poll::Pending;
+            }
         }
     }
 
     /// Says what is to be woken for, then takes the latest: what is new in between wakes, what came before is seen.
-    fn look(&mut self, place: &mut Place) {
-        place.snapshots.listen_to(self.session.names_wanted(FEW));
-        if let Some(snapshot) = place.snapshots.latest() {
-            self.session.set_target(snapshot);
+    fn look(&mut self, session: &mut Session) {
+        self.place.snapshots.listen_to(session.names_wanted(FEW));
+        if let Some(snapshot) = self.place.snapshots.latest() {
+            session.set_target(snapshot);
         }
-    }
-
-    /// A node is repeated unchanged or left out, says the protocol; Envoy sends another one when what it says of itself
-    /// has changed. What it is served is found anew.
-    fn renode(&mut self, node: &Bytes, place: &mut Place) -> Result<(), Status> {
-        let proxy = node::proxy(node.clone()).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        if proxy.id != place.proxy.id {
-            return Err(Status::invalid_argument(format!(
-                "this stream is node `{}`; `{}` needs one of its own",
-                place.proxy.id, proxy.id
-            )));
-        }
-        place.node = Fingerprint::of(node);
-        if proxy != place.proxy {
-            place.registration =
-                self.clients.register(proxy.clone(), self.session.dialect(), place.registration.group());
-            place.proxy = proxy;
-            place.regroup(&self.publish);
-            self.look(place);
-        }
-        Ok(())
+        self.testify(session);
     }
 
     /// Hands on what the client said that may decide what others are sent: almost always nothing.
-    fn testify(&mut self, place: &Place) {
-        let testimonies = self.session.take_testimonies();
+    fn testify(&self, session: &mut Session) {
+        let testimonies = session.take_testimonies();
         if !testimonies.is_empty() {
-            self.publish.testimonies().give(&place.proxy.id, testimonies);
+            self.service.publish.testimonies().give(&self.place.proxy().id, testimonies);
         }
     }
 
-    fn report(&mut self, place: &Place) {
-        match self.session.take_oddity() {
+    fn report(&self, session: &mut Session) {
+        match session.take_oddity() {
             // A stream of endpoints alone is what a per-type service is for.
             Some(Oddity::EndpointsWithoutClusters) if self.only.is_none() => {
-                self.metrics.without_clusters.inc();
+                self.service.metrics.without_clusters.inc();
                 tracing::warn!(
-                    node = &*place.proxy.id,
+                    node = &*self.place.proxy().id,
                     "asks for endpoints and not for clusters: it will not hear of clusters that are new or changed; \
                      Envoy has been seen to do so after it rejected a cluster, until it is restarted"
                 );
@@ -260,7 +187,8 @@ impl Stream {
         }
     }
 
-    fn take(&mut self, request: Incoming, place: &mut Place) -> Result<(), Status> {
+    fn take(&mut self, session: &mut Session, request: Incoming) -> Result<(), Status> {
+        let metrics = &self.service.metrics;
         let resource_type = match (self.only, request.type_url.as_str()) {
             (Some(only), "") => Some(only),
             (Some(only), url) if url == only.type_url() => Some(only),
@@ -272,21 +200,16 @@ impl Stream {
         };
         let Some(resource_type) = resource_type else {
             // The stream carries everything else: it goes on.
-            self.metrics.unknown_types.inc();
+            metrics.unknown_types.inc();
             return Ok(());
         };
-        let client = &place.registration.client;
-        match self.session.on_request(resource_type, request.into_request()) {
+        match session.on_request(resource_type, request.into_request()) {
             Verdict::None => {}
-            Verdict::Ack => {
-                self.metrics.ack(resource_type);
-                client.acknowledged(resource_type);
-            }
+            Verdict::Ack => metrics.ack(resource_type),
             Verdict::Nack { message, names } => {
-                self.metrics.nack(resource_type);
-                client.rejected(resource_type, &message);
+                metrics.nack(resource_type);
                 tracing::warn!(
-                    node = &*place.proxy.id,
+                    node = &*self.place.proxy().id,
                     r#type = resource_type.plural(),
                     ?names,
                     error = message,
@@ -294,141 +217,17 @@ impl Stream {
                 );
             }
         }
-        client.subscribed(resource_type, self.session.subscribed(resource_type));
-        self.look(place);
+        self.look(session);
         Ok(())
     }
 
-    /// Hands on what may be sent now. Returns whether there may be more that the client has no room for.
-    fn respond(&mut self, place: &Place) -> bool {
-        while !self.session.is_at_rest() {
-            if !self.responses.has_room() {
-                return true;
-            }
-            let Some(response) = self.session.next_response(std::time::Instant::now()) else { return false };
-            let bytes = response.body.len() + response.nonce_field.len();
-            self.metrics.sent(response.resource_type, response.resources, bytes);
-            place.registration.client.sent(response.resource_type, response.nonce_field.clone());
-            self.responses.give(Outgoing::Response(response));
+    /// What may be sent now.
+    fn respond(&self, session: &mut Session) -> Option<Response> {
+        if session.is_at_rest() {
+            return None;
         }
-        false
-    }
-}
-
-/// A stream that names at most so many resources is woken for these alone.
-const FEW: usize = 64;
-
-/// Where a stream belongs.
-struct Place {
-    proxy: Proxy,
-    /// Of the node that the client last said it is.
-    node: Fingerprint,
-    registration: Registration,
-    grouping: watch::Receiver<Option<Arc<Grouping>>>,
-    snapshots: SnapshotWatch,
-}
-
-impl Place {
-    /// Listens for changes before it looks at what there is, so that none is lost.
-    fn find(
-        publish: &Publish,
-        proxy: Proxy,
-        node: Fingerprint,
-        clients: &Arc<super::Clients>,
-        dialect: super::session::Dialect,
-    ) -> Result<Self, Status> {
-        let mut grouping = publish.grouping();
-        let Some(present) = grouping.borrow_and_update().clone() else { return Err(not_ready()) };
-        let group = present.group_of(&proxy);
-        let snapshots = publish.subscribe(&group);
-        let registration = clients.register(proxy.clone(), dialect, group);
-        Ok(Self { proxy, node, registration, grouping, snapshots })
-    }
-
-    fn says_something_else(&self, node: &Bytes) -> bool {
-        !node.is_empty() && Fingerprint::of(node) != self.node
-    }
-
-    fn regroup(&mut self, publish: &Publish) {
-        if let Some(grouping) = self.grouping.borrow_and_update().clone() {
-            let group = grouping.group_of(&self.proxy);
-            self.snapshots = publish.subscribe(&group);
-            self.registration.client.set_group(group);
-        }
-    }
-}
-
-/// What a stream gets before every source has synced: an empty first answer would mean "delete all".
-pub(super) fn not_ready() -> Status {
-    Status::unavailable("the control plane does not know every service yet")
-}
-
-/// A gRPC response body that hands on encoded bytes uncopied.
-#[derive(Debug)]
-pub(super) struct ResponseBody {
-    responses: Taker<Outgoing>,
-    /// A message whose head has gone.
-    behind_head: Option<Bytes>,
-    ended: bool,
-}
-
-/// Below this, one frame with a copy is cheaper than two without.
-const SMALL: usize = 16 * 1024;
-
-impl ResponseBody {
-    pub fn new(responses: Taker<Outgoing>) -> Self {
-        Self { responses, behind_head: None, ended: false }
-    }
-
-    /// A gRPC message: no compression, the length, then the message itself. Its nonce comes first, so that a large
-    /// message leaves with its last frame and not with one behind it: fields of Protobuf come in any order.
-    fn frame(&mut self, response: &Response) -> Bytes {
-        let Response { body, nonce_field, .. } = response;
-        let length = body.len() + nonce_field.len();
-        let mut head = BytesMut::with_capacity(5 + if length < SMALL { length } else { nonce_field.len() });
-        head.put_u8(0);
-        head.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-        head.put_slice(nonce_field);
-        if length < SMALL {
-            head.put_slice(body);
-        } else {
-            self.behind_head = Some(body.clone());
-        }
-        head.freeze()
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(body) = self.behind_head.take() {
-            return Poll::Ready(Some(Ok(Frame::data(body))));
-        }
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        match self.responses.poll_take(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Outgoing::Response(response))) => {
-                let head = self.frame(&response);
-                Poll::Ready(Some(Ok(Frame::data(head))))
-            }
-            Poll::Ready(Some(Outgoing::End(status))) => self.end(&status),
-            Poll::Ready(None) => self.end(&Status::new(Code::Ok, "")),
-        }
-    }
-}
-
-impl ResponseBody {
-    fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.ended = true;
-        let mut trailers = http::HeaderMap::new();
-        // A message that cannot stand in a header is left out; the code says enough.
-        if status.add_header(&mut trailers).is_err() {
-            trailers.insert("grpc-status", http::HeaderValue::from(status.code() as i32));
-        }
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        let response = session.next_response(Instant::now())?;
+        self.service.metrics.sent(response.resource_type, response.resources, response.length());
+        Some(response)
     }
 }

@@ -212,7 +212,7 @@ pub struct Heard {
 
 impl Heard {
     fn decode(dialect: Dialect, response: &Response) -> Self {
-        let bytes: Vec<u8> = response.body.iter().chain(&response.nonce_field).copied().collect();
+        let bytes: Vec<u8> = response.message();
         let content =
             |any: &chancery::proto::Any| ClusterLoadAssignment::decode(any.value.clone()).unwrap().cluster_name;
         match dialect {

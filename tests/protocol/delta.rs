@@ -177,10 +177,9 @@ fn item_33_names_and_versions_are_those_of_the_resources() {
     let mut talk = Talk::delta(&target);
     talk.ask(CDS, "");
     let response = talk.session.next_response(talk.now).unwrap();
-    let bytes = [response.body, response.nonce_field].concat();
-    let message = DeltaDiscoveryResponse::decode(&*bytes).unwrap();
+    let message = DeltaDiscoveryResponse::decode(&*response.message()).unwrap();
     assert_eq!(message.system_version_info, target.set(CDS).version().to_string(), "for people");
-    assert_eq!(message.nonce, response.nonce);
+    assert_eq!(message.nonce, response.nonce.to_string());
     let heard: Vec<(&str, &str)> =
         message.resources.iter().map(|resource| (resource.name.as_str(), resource.version.as_str())).collect();
     assert_eq!(heard, [("a", &*version(CDS, "a", "1")), ("b", &*version(CDS, "b", "2"))]);

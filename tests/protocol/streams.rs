@@ -21,7 +21,7 @@ fn first_answers(talk: &mut Talk) -> Vec<Vec<u8>> {
     talk.ask(EDS, endpoints);
     talk.ask(RDS, routes);
     let responses = std::iter::from_fn(|| talk.session.next_response(talk.now));
-    responses.map(|response| [response.body, response.nonce_field].concat()).collect()
+    responses.map(|response| response.message()).collect()
 }
 
 #[test]

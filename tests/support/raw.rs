@@ -23,8 +23,12 @@ pub struct Raw {
 impl Raw {
     /// `address` with or without a scheme.
     pub async fn connect(address: &str) -> Self {
+        Self::connect_with(address, &h2::client::Builder::new()).await
+    }
+
+    pub async fn connect_with(address: &str, http2: &h2::client::Builder) -> Self {
         let stream = TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
-        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+        let (requests, connection) = http2.handshake(stream).await.unwrap();
         let freeze = Arc::new(Notify::new());
         let frozen = freeze.clone();
         let driver = tokio::spawn(async move {

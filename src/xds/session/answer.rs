@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::{
     super::{
         changes::{BodyKey, SharedBody},
-        in_flight::{Beside, Sent, nonce_text},
-        message::{self, Content},
+        in_flight::{Beside, Sent},
+        message::Content,
+        nonce::Nonce,
         step::{self, Said, Step},
     },
     Dialect, Response, Session,
@@ -74,7 +75,8 @@ impl Session {
         (state.to_answer, state.unfinished) = (to_answer, unfinished);
         state.answer_due = false;
         let Said { body, names, resources, adds, beside } = said?;
-        let sent = Sent { nonce: 0, since: now, names: names.clone(), adds, set: set.clone(), before, beside };
+        let sent =
+            Sent { nonce: Nonce::default(), since: now, names: names.clone(), adds, set: set.clone(), before, beside };
         let response = self.hand_out(resource_type, body, resources, sent);
         self.endpoints_follow(resource_type, &names, first);
         Some(response)
@@ -231,20 +233,21 @@ impl Session {
             names: content.resources.iter().map(|resource| resource.name().clone()).collect(),
         });
         let before = held.base.clone();
-        let sent = Sent { nonce: 0, since: now, names, adds, set: set.clone(), before, beside };
+        let sent = Sent { nonce: Nonce::default(), since: now, names, adds, set: set.clone(), before, beside };
         self.hand_out(resource_type, body, count, sent)
     }
 
     /// Gives a response its nonce, and remembers that it is on its way.
     fn hand_out(&mut self, resource_type: ResourceType, body: Bytes, resources: usize, sent: Sent) -> Response {
-        self.last_nonce += 1;
-        let nonce = nonce_text(self.last_nonce);
+        self.last_nonce = self.last_nonce.next();
+        let nonce = self.last_nonce;
         let state = &mut self.types[resource_type];
+        state.progress.sent = Some(nonce);
         state.answer_due = false;
         state.answered = true;
         state.holds_some = true;
-        state.in_flight.push(Sent { nonce: self.last_nonce, ..sent });
-        Response { resource_type, body, nonce_field: message::nonce_field(&nonce), nonce, resources }
+        state.in_flight.push(Sent { nonce, ..sent });
+        Response { resource_type, body, nonce, resources }
     }
 
     /// A cluster that was sent warms until its endpoints come again. An assignment is called as its cluster is. After

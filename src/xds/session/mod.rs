@@ -40,6 +40,7 @@ use self::{
 };
 pub use super::dialect::Dialect;
 use super::{asked::Asked, changes::Shared, subscription::Subscription};
+pub use super::{nonce::Nonce, progress::Progress};
 use crate::{
     model::ResourceName,
     resources::{PerType, ResourceSet, ResourceType, Snapshot, Testimony},
@@ -106,12 +107,25 @@ pub struct Response {
     pub resource_type: ResourceType,
     /// Everything but the nonce, shared with other streams.
     pub body: Bytes,
-    /// The nonce as a field, to be sent behind the body.
-    pub nonce_field: Bytes,
-    /// The nonce itself.
-    pub nonce: String,
+    /// The stream's own part.
+    pub nonce: Nonce,
     /// How many resources are in it.
     pub resources: usize,
+}
+
+impl Response {
+    /// How many bytes the message has.
+    pub fn length(&self) -> usize {
+        self.nonce.field_length() + self.body.len()
+    }
+
+    /// The message in one piece, for whoever does not care to share the body.
+    pub fn message(&self) -> Vec<u8> {
+        let mut message = Vec::with_capacity(self.length());
+        self.nonce.put_field(&mut message);
+        message.extend_from_slice(&self.body);
+        message
+    }
 }
 
 /// What a request said about an earlier response.
@@ -145,7 +159,7 @@ pub struct Session {
     shared: Arc<Shared>,
     target: Option<Arc<Snapshot>>,
     types: PerType<TypeState>,
-    last_nonce: u64,
+    last_nonce: Nonce,
     /// When to go on even if nothing happens.
     wake: Option<Instant>,
     /// Since when the client has been in a state that is odd if it lasts; absent once that was told.
@@ -164,7 +178,7 @@ impl Session {
             shared,
             target: None,
             types: PerType::default(),
-            last_nonce: 0,
+            last_nonce: Nonce::default(),
             wake: None,
             odd_since: None,
             oddity: Told::Not,
@@ -178,15 +192,15 @@ impl Session {
         self.dialect
     }
 
-    /// What the stream shares with others.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// How many names are subscribed to, and whether the wildcard is.
     pub fn subscribed(&self, resource_type: ResourceType) -> (usize, bool) {
         let subscription = &self.types[resource_type].subscription;
         (subscription.names().len(), subscription.is_wildcard())
+    }
+
+    /// How far the client has come.
+    pub fn progress(&self, resource_type: ResourceType) -> &Progress {
+        &self.types[resource_type].progress
     }
 
     /// Every name that is subscribed to, whatever its type; absent when a wildcard is, or when there are more than so

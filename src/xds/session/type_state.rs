@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::super::{
     held::{Exceptions, Held},
     in_flight::InFlight,
+    progress::Progress,
     rejections::{self, Offer, Rejections},
     subscription::Subscription,
     to_answer::{Because, ToAnswer},
@@ -40,6 +41,7 @@ pub(super) struct TypeState {
     pub unfinished: bool,
     /// Absent = nothing was rejected, or nothing is left of it.
     pub rejections: Option<Box<Rejections>>,
+    pub progress: Progress,
 }
 
 impl TypeState {

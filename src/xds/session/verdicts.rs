@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{
-    super::{blame, in_flight::Sent},
+    super::{blame, in_flight::Sent, nonce::Nonce},
     Dialect, Session, Verdict,
 };
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
 impl Session {
     /// What the request says about the response it names.
     pub(super) fn settle(&mut self, resource_type: ResourceType, nonce: &str, error: Option<String>) -> Verdict {
-        let sent = self.types[resource_type].in_flight.settle(nonce);
-        match (sent, error) {
+        let sent = Nonce::parse(nonce).and_then(|nonce| self.types[resource_type].in_flight.settle(nonce));
+        let verdict = match (sent, error) {
             (Some((sent, skipped)), Some(words)) => self.reject(resource_type, &sent, &skipped, &words),
             (None, Some(words)) => Verdict::Nack { message: blame::summary(&words), names: Vec::new() },
             (Some((sent, _)), None) => {
@@ -27,7 +27,20 @@ impl Session {
                 Verdict::Ack
             }
             (None, None) => Verdict::None,
+        };
+        let progress = &mut self.types[resource_type].progress;
+        match &verdict {
+            Verdict::None => {}
+            Verdict::Ack => {
+                progress.acknowledged += 1;
+                progress.last_error = None;
+            }
+            Verdict::Nack { message, names: _ } => {
+                progress.rejected += 1;
+                progress.last_error = Some(message.as_str().into());
+            }
         }
+        verdict
     }
 
     fn reject(&mut self, resource_type: ResourceType, sent: &Sent, skipped: &[Sent], words: &str) -> Verdict {
