@@ -6,11 +6,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Wake, Waker},
 };
+
+use super::lock::lock;
 
 /// What a bell is rung for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl Bell {
     pub fn ring(&self, ring: Ring) {
         let before = self.state.fetch_or(ring as u32, Ordering::AcqRel);
         if before & RINGS == 0 {
-            let waker = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let waker = lock(&self.listener).clone();
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -127,7 +129,7 @@ impl Ear {
     pub fn hear(&mut self, context: &Context<'_>) -> Rung {
         let waker = context.waker();
         if !self.known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *self.bell.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+            *lock(&self.bell.listener) = Some(waker.clone());
             self.known = Some(waker.clone());
         }
         if self.bell.state.load(Ordering::Acquire) & RINGS == 0 {

@@ -7,10 +7,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use super::bell::{Bell, Ring};
+use super::{
+    bell::{Bell, Ring},
+    lock::lock,
+};
 use crate::{
     model::ResourceName,
     resources::{Change, Snapshot},
@@ -192,11 +195,6 @@ impl Drop for SnapshotWatch {
     fn drop(&mut self) {
         lock(&self.channel.listeners).leave(&self.place);
     }
-}
-
-/// Nothing behind these locks is left half done by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

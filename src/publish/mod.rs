@@ -11,6 +11,7 @@
 
 mod bell;
 mod channel;
+mod lock;
 mod testimonies;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::{
 pub use bell::{Bell, Ear, Ring, Rung};
 use channel::Channel;
 pub use channel::SnapshotWatch;
+pub(crate) use lock::lock;
 pub use testimonies::{Said, Testimonies};
 
 /// Groups and their latest snapshots.

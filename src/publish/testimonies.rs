@@ -3,10 +3,11 @@
 //! Only what may decide something comes here (see [`Testimony`]), so the lock is touched when something was rejected, or
 //! a form of it accepted, and never otherwise.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
+use super::lock::lock;
 use crate::resources::Testimony;
 
 /// More than this wait for nobody: a rejection that is lost comes again with the next client.
@@ -31,7 +32,7 @@ pub struct Testimonies {
 impl Testimonies {
     /// For a stream: hands over what its client said.
     pub fn give(&self, node: &Arc<str>, testimonies: Vec<Testimony>) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = lock(&self.said);
         let room = MOST.saturating_sub(said.len());
         said.extend(testimonies.into_iter().take(room).map(|testimony| Said { node: node.clone(), testimony }));
         drop(said);
@@ -40,7 +41,7 @@ impl Testimonies {
 
     /// For the control loop: everything since the last time.
     pub fn take(&self) -> Vec<Said> {
-        std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.said))
     }
 
     /// For the control loop: returns when something was said.

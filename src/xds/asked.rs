@@ -5,14 +5,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::subscription::Names;
-use crate::{model::ResourceName, resources::Version};
+use crate::{model::ResourceName, publish::lock, resources::Version};
 
 /// What a long list says.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,12 +51,12 @@ impl AskedBefore {
         let hash = xxh3_64(list);
         let known =
             |kept: &Kept| kept.lists.get(&hash).filter(|(bytes, _)| bytes == list).map(|(_, asked)| asked.clone());
-        if let Some(asked) = known(&self.lock()) {
+        if let Some(asked) = known(&lock(&self.0)) {
             return Ok(asked);
         }
         // Read without the lock: a second stream may do the same meanwhile, and one of the two is kept.
         let asked = Arc::new(read()?);
-        let mut kept = self.lock();
+        let mut kept = lock(&self.0);
         if let Some(asked) = known(&kept) {
             return Ok(asked);
         }
@@ -74,10 +74,6 @@ impl AskedBefore {
             }
         }
         Ok(asked)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,7 +104,7 @@ mod tests {
             let list = Bytes::from(vec![number; 1024 * 1024]);
             before.get(&list, || asked(1)).expect("it reads");
         }
-        let kept = before.lock();
+        let kept = lock(&before.0);
         assert_eq!((kept.bytes, kept.lists.len(), kept.order.len()), (KEPT, 8, 8));
     }
 }

@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     model::ResourceName,
+    publish::lock,
     resources::{Change, ResourceSet},
 };
 
@@ -166,9 +167,4 @@ fn push<T>(kept: &mut VecDeque<T>, new: T) {
         kept.pop_front();
     }
     kept.push_back(new);
-}
-
-/// What is behind these locks is a cache: one that a panicking thread left is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

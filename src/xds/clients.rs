@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::session::{Dialect, Progress, Session};
 use crate::{
     model::{ClientKind, Locality, NodeGroup, Proxy},
+    publish::lock,
     resources::ResourceType,
 };
 
@@ -129,9 +130,4 @@ fn type_to_json(session: &Session, resource_type: ResourceType) -> Value {
         "subscribedNames": names, "wildcard": wildcard, "lastNonce": sent.map(|nonce| nonce.to_string()),
         "acknowledged": acknowledged, "rejected": rejected, "lastError": last_error,
     })
-}
-
-/// Nothing that panics is left half done here: what is behind these locks is as good as before.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

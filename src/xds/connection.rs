@@ -51,9 +51,10 @@ pub(super) struct Connections {
 /// What HTTP/2 clients begin with: 24 bytes.
 const PREFACE: usize = 24;
 
-/// How much a client may send of a stream unread: Envoy's first request with its node, and no whole fleet's requests
-/// in memory at once.
-const STREAM_WINDOW: u32 = 128 * 1024;
+/// How much a client may send of a stream unread: Envoy's first request with its node and the names of a large mesh, and
+/// no whole fleet's requests in memory at once. What was read is granted anew once it is half of this; an Envoy that
+/// repeats its 61 kB node is granted something after every third request then, and each time costs as much as an answer.
+const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// The same for all streams of a connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;

@@ -13,8 +13,7 @@ use std::sync::{
 use tokio::sync::Notify;
 use tonic::Status;
 
-use super::clients::lock;
-use crate::publish::{Bell, Ring};
+use crate::publish::{Bell, Ring, lock};
 
 /// Shared by a connection, its streams, and the server.
 #[derive(Debug, Default)]

@@ -25,6 +25,8 @@ pub(super) struct Reader<B> {
     frame: Bytes,
     /// The beginning of a request that did not come in one frame.
     begun: BytesMut,
+    /// How long the longest of those was that came to their end.
+    proven: usize,
 }
 
 /// gRPC's: whether it is compressed, and how long it is.
@@ -36,7 +38,7 @@ where
 {
     /// Of a body whose first frame has come.
     pub fn new(body: B, frame: Bytes, decoder: RequestDecoder, largest: usize) -> Self {
-        Self { body, decoder, largest, frame, begun: BytesMut::new() }
+        Self { body, decoder, largest, frame, begun: BytesMut::new(), proven: 0 }
     }
 
     /// The next request; `None` when the client has nothing more to ask.
@@ -74,6 +76,10 @@ where
             return Ok(Some(self.frame.split_to(length)));
         }
         // Not all is in this frame: what there is of it is put aside.
+        if self.begun.is_empty() {
+            let length = self.length(&self.frame)?.unwrap_or_default();
+            self.begun.reserve(self.proven.min(HEAD + length));
+        }
         if self.begun.len() < HEAD {
             self.add(HEAD);
         }
@@ -82,13 +88,14 @@ where
         if self.begun.len() < HEAD + length {
             return Ok(None);
         }
+        self.proven = self.proven.max(HEAD + length);
         let mut message = std::mem::take(&mut self.begun).freeze();
         message.advance(HEAD);
         Ok(Some(message))
     }
 
-    /// Moves from the frame what a request of so many bytes lacks. Room is made for what has come, not for what is
-    /// said to come.
+    /// Moves from the frame what a request of so many bytes lacks. Room is made for what has come, or came before, not for
+    /// what is said to come.
     fn add(&mut self, wanted: usize) {
         let lacking = wanted.saturating_sub(self.begun.len()).min(self.frame.len());
         self.begun.extend_from_slice(&self.frame.split_to(lacking));

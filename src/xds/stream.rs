@@ -16,7 +16,6 @@ use tonic::{Code, Status};
 
 use super::{
     alarm::Alarm,
-    clients::lock,
     place::Place,
     reader::Reader,
     request::{Incoming, understood},
@@ -25,7 +24,7 @@ use super::{
 };
 use crate::{
     model::Role,
-    publish::{Bell, Ring, Rung},
+    publish::{Bell, Ring, Rung, lock},
     resources::ResourceType,
 };
 
