@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use chancery::{
@@ -119,11 +122,14 @@ async fn a_client_that_does_not_read_is_cut() {
     let _serving = scene.serve(clusters((0..200).map(|number| format!("c{number}")), &"x".repeat(100_000)));
     let (_requests, mut attentive) = scene.delta(ask("attentive", ResourceType::Cluster, &["none"])).await.unwrap();
     assert_eq!(next(&mut attentive).await.removed_resources, ["none"]);
-    // Room for the beginning of the first response, or for nothing at all.
-    for (cut, room) in [(1, 65_535), (2, 0)] {
+    // Room for the beginning of the first response; or for nothing at all, and then something small waits already.
+    let listeners_first: &[_] = &[ResourceType::Listener, ResourceType::Cluster];
+    for (cut, room, asks) in [(1, 65_535, &listeners_first[1..]), (2, 0, listeners_first)] {
         let mut raw = Raw::connect_with(&scene.address, h2::client::Builder::new().initial_window_size(room)).await;
         let (response, mut sending) = raw.grpc(DELTA).await;
-        sending.send_data(framed(&ask("deaf", ResourceType::Cluster, &[])), false).unwrap();
+        for &asked in asks {
+            sending.send_data(framed(&ask("deaf", asked, &[])), false).unwrap();
+        }
         // Its answers to pings and its windows go on; what it is sent it leaves where it is.
         let unread = response.await.unwrap();
         timeout(SOON, raw.ended()).await.expect("the connection is cut");
@@ -132,6 +138,57 @@ async fn a_client_that_does_not_read_is_cut() {
         assert_eq!(scene.metrics.stalled.get(), cut);
     }
     assert_eq!(scene.metrics.connections.get(), 1, "one that reads and has nothing to be told stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_slowly_is_not_cut() {
+    let scene = Scene::ready_with(Settings { stalled: SHORT, ..Settings::default() }).await;
+    let _serving = scene.serve(clusters((0..100).map(|number| format!("c{number}")), &"x".repeat(100_000)));
+    let raw = Raw::connect(&scene.address).await;
+    let (response, mut sending) = raw.grpc(DELTA).await;
+    sending.send_data(framed(&ask("slow", ResourceType::Cluster, &[])), false).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let (mut taken, began) = (0, Instant::now());
+    // 10 MB, at a pace that takes several times as long as a client may stall.
+    while taken < 10_000_000 {
+        let bytes = timeout(SOON, body.data()).await.expect("more comes").expect("it goes on").expect("it goes on");
+        taken += bytes.len();
+        body.flow_control().release_capacity(bytes.len()).unwrap();
+        let due = began + 5 * SHORT * u32::try_from(taken / 1_000).unwrap() / 10_000;
+        tokio::time::sleep_until(due.into()).await;
+    }
+    assert_eq!((scene.metrics.stalled.get(), scene.metrics.streams.get()), (0, 1));
+}
+
+/// Whoever looks into its session, or ends it, does not wait for the last of its requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_without_end_is_looked_at_and_told_to_go() {
+    let scene = Scene::ready().await;
+    let _serving = scene.serve(clusters(["a".into()], "1"));
+    let raw = Raw::connect(&scene.address).await;
+    let (response, mut sending) = raw.grpc(DELTA).await;
+    sending.send_data(framed(&ask("talks", ResourceType::Cluster, &[])), false).unwrap();
+    // Of a type that nobody has: there is never an answer.
+    let again = framed(&DeltaDiscoveryRequest { type_url: "none".into(), ..Default::default() });
+    let talk: Bytes = again.repeat(1_000).into();
+    let talking = tokio::spawn(async move {
+        loop {
+            sending.reserve_capacity(talk.len());
+            match std::future::poll_fn(|context| sending.poll_capacity(context)).await {
+                Some(Ok(_)) if sending.send_data(talk.clone(), false).is_ok() => {}
+                _ => return,
+            }
+        }
+    });
+    let nonce = |nonce| scene.clients.to_json().first().is_some_and(|of| of["types"]["clusters"]["lastNonce"] == nonce);
+    until("it is served and talks on", || nonce("1") && scene.metrics.unknown_types.get() > 10_000).await;
+    scene.publish.publish(&NodeGroup::default(), Arc::new(clusters(["a".into(), "b".into()], "1")));
+    until("it is sent what is new", || nonce("2")).await;
+    scene.shutdown.cancel();
+    let (code, _, _) = timeout(SOON, status(response.await.unwrap())).await.expect("it is told to go");
+    assert_eq!(code, Code::Unavailable as u16);
+    talking.abort();
+    timeout(SOON, scene.server).await.expect("the server ends").unwrap();
 }
 
 /// Behind a balancer there may be a replica that knows everything.
@@ -340,7 +397,8 @@ async fn a_proxy_that_subscribes_to_nothing_is_left_in_peace() {
         ..ask("quiet", ResourceType::Cluster, &["*"])
     };
     let (requests, mut responses) = scene.delta(nothing).await.unwrap();
-    until("it is known", || scene.clients.len() == 1).await;
+    // The first of a group asks for what the group is served, so that is published once more.
+    until("its group is served", || scene.publish.latest(&NodeGroup::default()).is_some()).await;
     scene.publish.publish(&NodeGroup::default(), Arc::new(clusters(["a".into(), "b".into()], "1")));
     // The first thing it hears is what it then asks for.
     requests.send(ask("quiet", ResourceType::Cluster, &["b"])).await.unwrap();

@@ -72,12 +72,6 @@ impl Rung {
     }
 }
 
-impl From<Ring> for Rung {
-    fn from(ring: Ring) -> Self {
-        Self(ring as u32)
-    }
-}
-
 impl Bell {
     /// Wakes the listener, unless it has not heard the last time yet.
     pub fn ring(&self, ring: Ring) {
@@ -100,6 +94,11 @@ impl Bell {
         let once_more = |state| (state & RINGS != 0).then(|| u32::saturating_add(state, RINGS + 1));
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, once_more);
         before.map_or(0, |before| before / (RINGS + 1) + 1)
+    }
+
+    /// For who knows that it was not heard for a good reason: [`Bell::unheard`] begins anew.
+    pub fn forgive(&self) {
+        self.state.fetch_and(RINGS, Ordering::AcqRel);
     }
 }
 
@@ -160,7 +159,8 @@ mod tests {
         let bell = Arc::new(Bell::default());
         let mut ear = Ear::new(bell.clone());
         bell.ring(Ring::Changed);
-        assert_eq!(ear.hear(&first_context), Ring::Changed.into(), "it rang before anybody listened");
+        let only = |ring| Rung(ring as u32);
+        assert_eq!(ear.hear(&first_context), only(Ring::Changed), "it rang before anybody listened");
         assert!(ear.hear(&first_context).is_silent());
         bell.ring(Ring::Changed);
         bell.ring(Ring::Farewell);
@@ -168,11 +168,11 @@ mod tests {
         let mut rung = ear.hear(&first_context);
         assert!(rung.is_for(Ring::Changed) && rung.is_for(Ring::Farewell) && !rung.is_for(Ring::Woken));
         rung.clear(Ring::Changed);
-        assert_eq!(rung, Ring::Farewell.into());
+        assert_eq!(rung, only(Ring::Farewell));
         assert!(ear.hear(&second_context).is_silent());
         Waker::from(bell).wake();
         assert_eq!((first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)), (1, 1));
-        assert_eq!(ear.hear(&second_context), Ring::Woken.into());
+        assert_eq!(ear.hear(&second_context), only(Ring::Woken));
     }
 
     #[test]
@@ -185,6 +185,8 @@ mod tests {
         assert_eq!(bell.unheard(), 1);
         bell.ring(Ring::Changed);
         assert_eq!(bell.unheard(), 2, "ringing again is not hearing");
+        bell.forgive();
+        assert_eq!(bell.unheard(), 1, "that was forgiven");
         assert!(ear.hear(&context).is_for(Ring::Changed));
         assert_eq!(bell.unheard(), 0);
         bell.mark(Ring::More);

@@ -1,7 +1,6 @@
 //! How a stream begins: its client's first request, read in its turn.
 //!
-//! That is a task of its own, which ends when the stream has begun: turns end in time whether or not the client takes
-//! what it is sent, and HTTP/2 asks a stream for nothing while the client has no room.
+//! That is a task of its own, which ends when the stream has begun: so turns end in time whatever becomes of the answer.
 
 use std::sync::Arc;
 

@@ -94,7 +94,8 @@ impl Responses {
             match phase {
                 Phase::Serving(stream) => {
                     let next = stream.poll(rung, context);
-                    if next.is_ready() && stream.has_more() {
+                    let is_response = matches!(next, Poll::Ready(Outgoing::Response(_)));
+                    if is_response && (!rung.is_silent() || stream.has_more()) {
                         ear.bell().mark(Ring::More);
                     }
                     return next;

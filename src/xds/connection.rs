@@ -73,7 +73,7 @@ impl Connections {
                 None => return,
             },
         };
-        let io = Greeting { io, unread: PREFACE, link: link.clone() };
+        let io = Watched { io, unread: PREFACE, written: 0, link: link.clone() };
         let (connections, of) = (self.clone(), link.clone());
         let answer = service_fn(move |request| ready(Ok::<_, Infallible>(connections.methods.answer(request, &of))));
         let mut connection = pin!(http2(settings).serve_connection(TokioIo::new(io), answer));
@@ -82,11 +82,10 @@ impl Connections {
         let mut alarm = pin!(sleep_until(ends_at.min(begun + settings.handshake)));
         let mut staying = true;
         loop {
-            let may_stay = staying;
             let happened = {
                 let seldom = pin!(async {
                     tokio::select! {
-                        () = &mut alarm, if may_stay => Happening::Alarm,
+                        () = &mut alarm => Happening::Alarm,
                         wish = link.wished() => Happening::Wish(wish),
                     }
                 });
@@ -106,9 +105,13 @@ impl Connections {
                     metrics.unfinished_handshakes.inc();
                     return tracing::debug!("a client did not begin HTTP/2 within {:?}", settings.handshake);
                 }
+                Happening::Alarm if !staying => {
+                    return tracing::debug!("a client did not go within {:?}", settings.stalled);
+                }
                 Happening::Alarm if Instant::now() < ends_at => alarm.as_mut().reset(ends_at),
                 Happening::Alarm => {
                     staying = false;
+                    alarm.as_mut().reset(Instant::now() + settings.stalled);
                     metrics.moved.inc();
                     connection.as_mut().graceful_shutdown();
                     link.say(Farewell::Old);
@@ -118,6 +121,7 @@ impl Connections {
                 Happening::Wish(Wish::End) if !link.greeted() => return,
                 Happening::Wish(Wish::End) => {
                     staying = false;
+                    alarm.as_mut().reset(Instant::now() + settings.stalled);
                     connection.as_mut().graceful_shutdown();
                     link.say(Farewell::Shutdown);
                 }
@@ -129,7 +133,7 @@ impl Connections {
 
 /// What happens to a connection besides what is on it.
 enum Happening {
-    /// The client has had its time to begin HTTP/2, or the connection has reached its age.
+    /// The client has had its time to begin HTTP/2, or to go; or the connection has reached its age.
     Alarm,
     /// A stream, or the server, wants something of it.
     Wish(Wish),
@@ -187,15 +191,32 @@ enum Io {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Notices when the client has begun HTTP/2.
-struct Greeting {
+/// Notices when the client has begun HTTP/2, and that it takes what it is sent.
+struct Watched {
     io: Io,
     /// How many bytes of the client's first words are not there yet.
     unread: usize,
+    /// How many bytes the client has taken and nobody was told of.
+    written: usize,
     link: Arc<Link>,
 }
 
-impl AsyncRead for Greeting {
+/// A client that takes so many bytes reads: it need not take a message whole. Told seldom, because it concerns few.
+const TAKES: usize = 64 * 1024;
+
+impl Watched {
+    fn note(&mut self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.written += bytes;
+            if self.written >= TAKES {
+                self.written = 0;
+                self.link.set_reads();
+            }
+        }
+    }
+}
+
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -216,12 +237,14 @@ impl AsyncRead for Greeting {
     }
 }
 
-impl AsyncWrite for Greeting {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        };
+        self.note(&written);
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -239,14 +262,16 @@ impl AsyncWrite for Greeting {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let written = match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
+        };
+        self.note(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

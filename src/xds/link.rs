@@ -1,7 +1,7 @@
 //! What a connection, the streams on it and the server tell each other.
 //!
 //! The connection says once that it goes, and every stream on it ends between two messages. A stream says when its
-//! client should be elsewhere, or when nothing but the end of the connection helps; the server says when it ends. Both
+//! client should be elsewhere; the server says when it ends, and when nothing but the end of the connection helps. Both
 //! directions are state, not messages: who looks later sees the same. A connection waits for this alone, and shares it
 //! with nobody else's connection, because it looks whenever anything is sent.
 
@@ -24,6 +24,7 @@ pub(super) struct Link {
     wish: AtomicU8,
     wished: Notify,
     greeted: AtomicBool,
+    reads: AtomicBool,
 }
 
 /// Why a connection goes.
@@ -42,7 +43,7 @@ pub(super) enum Wish {
     Leave = 1,
     /// By the server: it ends.
     End = 2,
-    /// By a stream: what was sent is not read, and nothing behind it can be.
+    /// By the server: what was sent is not read, and nothing behind it can be.
     Cut = 3,
 }
 
@@ -60,6 +61,9 @@ impl Link {
         let mut streams = lock(&self.streams);
         if streams.len() == streams.capacity() {
             streams.retain(|bell| bell.strong_count() > 0);
+            // It is a while until those that have ended are looked for again.
+            let alive = streams.len();
+            streams.reserve_exact(alive.max(1));
         }
         streams.push(Arc::downgrade(bell));
         if self.farewell.get().is_some() {
@@ -72,11 +76,22 @@ impl Link {
         self.farewell.get().copied()
     }
 
-    /// For the server, which asks every so often: how many streams have had something to do for so many times, and the
-    /// client had no room for what comes of it.
+    /// For the connection: the client is taking what it is sent.
+    pub fn set_reads(&self) {
+        self.reads.store(true, Ordering::Relaxed);
+    }
+
+    /// For the server, which asks every so often: how many streams have had something to do for just so many times in a
+    /// row, while their client neither had room for what comes of it nor took anything else.
     pub fn unheard(&self, times: u32) -> usize {
+        let reads = self.reads.swap(false, Ordering::Relaxed);
         let streams = lock(&self.streams);
-        streams.iter().filter_map(Weak::upgrade).filter(|bell| bell.unheard() >= times).count()
+        let streams = streams.iter().filter_map(Weak::upgrade);
+        if reads {
+            streams.for_each(|bell| bell.forgive());
+            return 0;
+        }
+        streams.filter(|bell| bell.unheard() == times).count()
     }
 
     /// A stronger wish replaces a weaker one.

@@ -44,7 +44,10 @@ impl Place {
         let group = present.group_of(&proxy);
         let snapshots = publish.subscribe(&group, bell.clone());
         let registration = clients.register(proxy, session.clone(), group);
-        Ok(Self { node: Fingerprint::of(node), registration, grouping, snapshots, bell })
+        let mut place = Self { node: Fingerprint::of(node), registration, grouping, snapshots, bell };
+        // Whoever changed it meanwhile did not know of this stream.
+        place.follow_grouping(publish);
+        Ok(place)
     }
 
     /// Who the client is.
@@ -80,13 +83,14 @@ impl Place {
         if is_other {
             self.registration = self.registration.again(proxy, session.clone());
             self.regroup(publish);
+            self.follow_grouping(publish);
         }
         Ok(is_other)
     }
 
-    /// Finds the group anew if there is another grouping.
+    /// Finds the group anew if there is another grouping, and again if there is by then another one.
     pub fn follow_grouping(&mut self, publish: &Publish) {
-        if self.grouping.has_changed().unwrap_or(false) {
+        while self.grouping.has_changed().unwrap_or(false) {
             self.regroup(publish);
         }
     }

@@ -1,8 +1,8 @@
 //! A future that is asked only when something has happened to it.
 //!
-//! A task that waits for many things asks all of them each time any one happens. Most of what a connection or a stream
-//! waits for happens once in its life, if ever, and asking takes a lock; ten thousand of them ask at each change. So what
-//! is seldom ready is given a waker of its own, which says whether to ask.
+//! A task that waits for many things asks all of them each time any one happens. Most of what a connection waits for
+//! happens once in its life, if ever, and asking takes a lock; ten thousand of them ask at each change. So what is seldom
+//! ready is given a waker of its own, which says whether to ask.
 
 use std::{
     pin::Pin,

@@ -111,7 +111,8 @@ impl Links {
         link
     }
 
-    /// Ends those with a stream that has had something to do at three looks in a row, for which its client had no room.
+    /// Ends those with a stream that has had something to do at three looks in a row, for which its client had no room,
+    /// though it did not take anything else either.
     fn cut_the_stalled(&self, metrics: &Metrics) {
         for link in self.0.iter().filter_map(Weak::upgrade) {
             let stalled = link.unheard(3);

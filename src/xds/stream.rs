@@ -1,9 +1,10 @@
 //! One stream: its session, between the requests of a client and the snapshots of its group.
 //!
-//! It does nothing by itself. HTTP/2 asks it for the next response when the client has room for one; then it takes what
-//! has happened since, one thing at a time, until there is something to say. So there is never a queue of responses, and
-//! a slow client gets the newest state. What happens meanwhile rings the stream's one bell, which says what it was, so
-//! that nothing else is looked after: ten thousand streams do this for each change.
+//! It does nothing by itself. HTTP/2 asks it for the next response once the client has room for the one before; then it
+//! takes what has happened since: first what the client said, which may make something else not worth saying, then what
+//! is new. So there is never a queue of responses, and a slow client gets the newest state. What happens meanwhile rings
+//! the stream's one bell, which says what it was, so that nothing else is looked after: ten thousand streams do this for
+//! each change.
 
 use std::{
     sync::{Arc, Mutex},
@@ -61,6 +62,9 @@ pub(super) enum Outgoing {
 /// A stream that names at most so many resources is woken for these alone.
 const FEW: usize = 64;
 
+/// How many requests are taken in one go: a client that asks all the time must not keep others waiting.
+const AT_ONCE: usize = 64;
+
 impl Stream {
     /// Takes the first request, and makes the first response.
     pub fn begin(
@@ -116,6 +120,9 @@ impl Serving {
         let shared = session;
         let session = &mut *lock(shared);
         loop {
+            if rung.is_for(Ring::Woken) && !self.hear(session, shared, context)? {
+                rung.clear(Ring::Woken);
+            }
             if rung.is_for(Ring::Changed) {
                 rung.clear(Ring::Changed);
                 self.service.metrics.woken.inc();
@@ -130,28 +137,41 @@ impl Serving {
             if !self.asking && session.has_target() {
                 return Poll::Ready(Err(Status::new(Code::Ok, "")));
             }
-            if self.asking && rung.is_for(Ring::Woken) {
-                match self.requests.poll_next(context) {
-                    Poll::Ready(Ok(Some(request))) => {
-                        if self.place.take_node(&request.node, &self.service.publish, shared)? {
-                            self.look(session);
-                        }
-                        self.take(session, request)?;
-                        continue;
-                    }
-                    Poll::Ready(Ok(None)) => {
-                        self.asking = false;
-                        continue;
-                    }
-                    Poll::Ready(Err(status)) => return Poll::Ready(Err(understood(status))),
-                    Poll::Pending => {}
-                }
+            if rung.is_for(Ring::Woken) {
+                // In a while.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            rung.clear(Ring::Woken);
             if self.alarm.poll(session.deadline().map(Into::into), context).is_pending() {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Takes the requests that have come, but not too many. Returns whether there may be more.
+    fn hear(
+        &mut self,
+        session: &mut Session,
+        shared: &Arc<Mutex<Session>>,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Status> {
+        for _ in 0..AT_ONCE {
+            if !self.asking {
+                return Ok(false);
+            }
+            match self.requests.poll_next(context) {
+                Poll::Ready(Ok(Some(request))) => {
+                    if self.place.take_node(&request.node, &self.service.publish, shared)? {
+                        self.look(session);
+                    }
+                    self.take(session, request)?;
+                }
+                Poll::Ready(Ok(None)) => self.asking = false,
+                Poll::Ready(Err(status)) => return Err(understood(status)),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Says what is to be woken for, then takes the latest: what is new in between wakes, what came before is seen.
