@@ -62,12 +62,18 @@ impl Sidecar {
         self.listen().await
     }
 
-    /// Takes and acknowledges what comes, until there is no more: names that do not exist are asked for, twice since
-    /// removals come last, and whatever is due comes before the second answer.
+    /// Takes and acknowledges what comes, until there is no more: names that do not exist are asked for. Once a route is
+    /// said not to be, and that was acknowledged, nothing keeps back removals any more; they come last, and may be
+    /// overtaken by what is asked together with that, but not by what is asked once that was answered.
     pub async fn listen(&mut self) -> Heard {
         let mut heard = Heard::new();
-        for barrier in ["no-such-configuration", "nor-this-one"] {
-            self.ask(ResourceType::Route, &[barrier.to_owned()]).await;
+        let barriers = [
+            (ResourceType::Route, "no-such-configuration"),
+            (ResourceType::Secret, "no-such-secret"),
+            (ResourceType::Secret, "nor-this-one"),
+        ];
+        for (resource_type, barrier) in barriers {
+            self.ask(resource_type, &[barrier.to_owned()]).await;
             while !self.take(&mut heard).await.contains(barrier) {}
         }
         heard
