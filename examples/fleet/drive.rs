@@ -32,7 +32,7 @@ pub fn run(args: &DriveArgs) -> Result<()> {
     }
     let Some(change) = change else { return Ok(()) };
     let clock = Clock { cpu: pid.map(|pid| Box::new(move || cpu(pid)) as Box<dyn Fn() -> Result<Duration>>) };
-    let outcome = fan_out(&mut crowd, &clock, *changes, |mark| {
+    let outcome = fan_out(&mut crowd, &clock, 1..=*changes as u32, |mark| {
         let status = Command::new("sh").args(["-c", change]).env("MARK", mark.to_string()).status()?;
         anyhow::ensure!(status.success(), "the command that changes an endpoint failed: {status}");
         Ok(())

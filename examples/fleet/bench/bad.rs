@@ -73,7 +73,7 @@ fn run(bench: &Bench, sidecars: usize, services: usize, with_bad: bool) -> Resul
     }
     let id = server.id();
     let clock = Clock { cpu: Some(Box::new(move || cpu(id))) };
-    let outcome = fan_out(&mut crowd, &clock, bench.changes, |mark| Ok(mesh.change(0, mark)?))?;
+    let outcome = fan_out(&mut crowd, &clock, bench.marks(), |mark| Ok(mesh.change(0, mark)?))?;
     Ok(Figures {
         p99: median(outcome.changes.iter().map(|change| change.p99)),
         resident: server.resident()? as f64 / 1024.0 / 1024.0,

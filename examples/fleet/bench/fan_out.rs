@@ -45,11 +45,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How long acknowledgements may take to be taken in before the next change.
 const PAUSE: Duration = Duration::from_millis(60);
 
-/// Makes changes one after the other. A sidecar has one when a response brings its mark.
+/// Makes changes one after the other, each with its mark. A sidecar has one when a response brings that.
 pub fn fan_out(
     crowd: &mut Crowd,
     clock: &Clock,
-    changes: usize,
+    marks: impl IntoIterator<Item = u32>,
     mut change: impl FnMut(u32) -> Result<()>,
 ) -> Result<FanOut> {
     let everybody = crowd.complete();
@@ -57,7 +57,7 @@ pub fn fan_out(
     let cpu = || clock.cpu.as_ref().map_or(Ok(Duration::ZERO), |cpu| cpu());
     let before = cpu()?;
     let (mut delivered, mut bytes) = (0usize, 0usize);
-    for mark in 1..=changes as u32 {
+    for mark in marks {
         let mut times: Vec<Instant> = Vec::with_capacity(everybody);
         let began = Instant::now();
         change(mark)?;

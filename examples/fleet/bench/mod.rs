@@ -12,7 +12,7 @@ mod storm;
 mod sweep;
 mod table;
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{fs, ops::RangeInclusive, path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -64,6 +64,11 @@ impl Bench {
     pub fn requests(&self, large_node: bool) -> Requests {
         let node = if large_node { Node::as_envoy_sends_it } else { Node::small }("sidecar", WORKLOAD);
         Requests { dialect: self.dialect, node, node_every_time: large_node }
+    }
+
+    /// Of the changes of a run, each its own.
+    pub fn marks(&self) -> RangeInclusive<u32> {
+        1..=self.changes as u32
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Crowd {
     complete: usize,
     /// How many streams have ended, for whatever reason.
     ended: usize,
+    /// How the first of them did.
+    first_end: Option<String>,
     buffer: Vec<u8>,
     scratch: Scratch,
 }
@@ -73,6 +75,7 @@ impl Crowd {
             greeting: 0,
             complete: 0,
             ended: 0,
+            first_end: None,
             buffer: vec![0; 256 * 1024],
             scratch: Scratch::default(),
         })
@@ -131,8 +134,10 @@ impl Crowd {
             return Ok(began.elapsed());
         }
         Err(format!(
-            "after {limit:?} {} of {honest} sidecars have everything; {} streams ended, {done} responses came",
-            self.complete, self.ended
+            "after {limit:?} {} of {honest} sidecars have everything; {} streams ended (first: {}), {done} responses came",
+            self.complete,
+            self.ended,
+            self.first_end.as_deref().unwrap_or("none")
         ))
     }
 
@@ -218,10 +223,10 @@ impl Crowd {
             return Flow::GoOn;
         }
         let Scratch { out, message, seen } = scratch;
-        let (mut flow, mut over) = (Flow::GoOn, false);
+        let (mut flow, mut over) = (Flow::GoOn, None);
         loop {
             match stream.read(buffer) {
-                Ok(0) => over = true,
+                Ok(0) => over = Some("the server closed the connection".to_owned()),
                 Ok(count) => {
                     let now = Instant::now();
                     http2.take(&buffer[..count], seen, out);
@@ -237,24 +242,26 @@ impl Crowd {
                             flow = Flow::Stop;
                         }
                     }
-                    over |= http2.ended;
+                    over = http2.ended.take();
                     // A short read has emptied the socket: the next event says when there is more.
-                    if count == buffer.len() && !over {
+                    if count == buffer.len() && over.is_none() {
                         continue;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => over = true,
+                Err(error) => over = Some(error.to_string()),
             }
             break;
         }
         let is_honest = script.manner == Manner::Honest;
         self.complete += usize::from(is_honest && progress.complete && !was_complete);
         let is_greeted = http2.greeted;
-        over |= is_greeted && script.manner == Manner::Vanishes;
+        if is_greeted && script.manner == Manner::Vanishes {
+            over.get_or_insert_with(|| "it vanishes".to_owned());
+        }
         if !out.is_empty() {
-            if unsent.is_empty() && !over {
+            if unsent.is_empty() && over.is_none() {
                 let sent = send(stream, out);
                 unsent.extend_from_slice(&out[sent..]);
             } else {
@@ -262,12 +269,13 @@ impl Crowd {
             }
             out.clear();
         }
-        if !was_greeted && (is_greeted || over) {
+        if !was_greeted && (is_greeted || over.is_some()) {
             self.greeting -= 1;
         }
-        if over {
+        if let Some(end) = over {
             self.members[index].stream = None;
             self.ended += 1;
+            self.first_end.get_or_insert(end);
         }
         flow
     }

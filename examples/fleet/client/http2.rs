@@ -36,8 +36,8 @@ pub struct Http2 {
     pub inbox: Inbox,
     /// The peer has said its first word.
     pub greeted: bool,
-    /// The stream is over.
-    pub ended: bool,
+    /// The stream is over, and the server's last words: headers are compressed, and yet their texts can be read.
+    pub ended: Option<String>,
     head: [u8; 9],
     have: usize,
     left: usize,
@@ -56,7 +56,7 @@ impl Default for Http2 {
         Self {
             inbox: Inbox::default(),
             greeted: false,
-            ended: false,
+            ended: None,
             head: [0; 9],
             have: 0,
             left: 0,
@@ -99,10 +99,14 @@ pub fn opening(dialect: Dialect, authority: &str, roomy: bool) -> Vec<u8> {
     out
 }
 
+fn last_words(frame: &str, content: &[u8]) -> String {
+    format!("{frame} {}", content.escape_ascii())
+}
+
 impl Http2 {
     /// Takes bytes from the socket; adds responses to `seen`, and what has to be said at once to `out`.
     pub fn take(&mut self, mut bytes: &[u8], seen: &mut Vec<Seen>, out: &mut Vec<u8>) {
-        while !bytes.is_empty() && !self.ended {
+        while !bytes.is_empty() && self.ended.is_none() {
             if self.have < 9 {
                 let taken = bytes.len().min(9 - self.have);
                 self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
@@ -128,7 +132,7 @@ impl Http2 {
             if self.left == 0 {
                 self.have = 0;
                 if kind == DATA {
-                    self.ended |= flags & END_STREAM != 0;
+                    self.ended = (flags & END_STREAM != 0).then(|| "the end in DATA".to_owned());
                 } else {
                     let content = std::mem::take(&mut self.control);
                     self.take_control(kind, flags, &content, out);
@@ -144,8 +148,9 @@ impl Http2 {
 
     fn take_control(&mut self, kind: u8, flags: u8, content: &[u8], out: &mut Vec<u8>) {
         match kind {
-            HEADERS => self.ended |= flags & END_STREAM != 0,
-            RST_STREAM | GOAWAY => self.ended = true,
+            HEADERS if flags & END_STREAM != 0 => self.ended = Some(last_words("HEADERS", content)),
+            RST_STREAM => self.ended = Some(last_words("RST_STREAM", content)),
+            GOAWAY => self.ended = Some(last_words("GOAWAY", content)),
             SETTINGS if flags & ACK == 0 => {
                 self.greeted = true;
                 content.chunks_exact(6).for_each(|setting| self.take_setting(setting));
